@@ -1,0 +1,1 @@
+"""Cluster jobs: each parses its command line, calls the library and reports."""

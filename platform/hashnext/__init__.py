@@ -1,0 +1,8 @@
+"""HashNeXt: hashtag-supervised pretraining of image taggers on Ray."""
+
+import os
+
+# `uv run` would make Ray rebuild a virtual environment for every session (4.8 s instead of 0.2 s
+# to the first task) and start workers in another folder. Ray reads this switch while it is being
+# imported, so the first import of the library is the only safe place for it.
+os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")

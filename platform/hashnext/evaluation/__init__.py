@@ -1,0 +1,1 @@
+"""Evaluation: hashtag metrics, transfer probe, confidence intervals."""

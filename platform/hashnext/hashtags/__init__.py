@@ -1,0 +1,1 @@
+"""Hashtags: from what people type to labels worth training on."""

@@ -1,0 +1,1 @@
+"""Inference: from image bytes to tags, without Ray or HTTP."""

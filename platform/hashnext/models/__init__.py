@@ -1,0 +1,1 @@
+"""Networks: the ResNeXt family."""

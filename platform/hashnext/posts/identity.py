@@ -1,0 +1,20 @@
+"""A post's identity in numbers: the key that every random draw about it starts from."""
+
+from hashlib import blake2b
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+HELD_OUT_PER_THOUSAND = 50
+
+
+def post_keys(post_ids: pa.Array | pa.ChunkedArray) -> NDArray[np.uint64]:
+    """64-bit BLAKE2b of each post id: uint64 (n,), the same on every machine."""
+    digests = (blake2b(value.encode(), digest_size=8).digest() for value in post_ids.to_pylist())
+    return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64)
+
+
+def held_out(keys: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Which posts are kept for evaluation: bool (n,), 5 % of all, the same in every run."""
+    return keys % np.uint64(1000) < np.uint64(HELD_OUT_PER_THOUSAND)

@@ -1,0 +1,1 @@
+"""Registry: model packages and MLflow."""

@@ -1,0 +1,53 @@
+"""Environment variables, read here and nowhere else.
+
+| variable               | meaning                                             | default         |
+|------------------------|-----------------------------------------------------|-----------------|
+| HASHNEXT_HOME          | local state: MLflow store, artifacts, Ray results   | .hashnext       |
+| MLFLOW_TRACKING_URI    | MLflow store shared by a team                       | SQLite in HOME  |
+| RAY_ADDRESS            | cluster to join instead of starting a local one     | a local Ray     |
+| HASHNEXT_TEST_DATA     | real data for tests and benchmarks                  | ../shared/data  |
+| HASHNEXT_GIT_COMMIT    | commit recorded as lineage where there is no git    | git's HEAD      |
+"""
+
+import os
+import subprocess
+from pathlib import Path
+
+
+def home() -> Path:
+    """Folder of local state, absolute; created when missing."""
+    path = Path(os.environ.get("HASHNEXT_HOME", ".hashnext")).resolve()
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def tracking_uri() -> str:
+    """MLflow tracking URI; an absolute SQLite path, because Ray workers change their cwd."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home() / 'mlflow.db'}"
+
+
+def tracking_is_shared() -> bool:
+    """True when the store can be reached from other machines."""
+    return not tracking_uri().startswith(("sqlite:", "file:"))
+
+
+def ray_address() -> str | None:
+    """Address of the cluster to join, or None for a local Ray."""
+    return os.environ.get("RAY_ADDRESS") or None
+
+
+def test_data() -> Path:
+    """Folder of real data for tests and benchmarks; it may not exist."""
+    return Path(os.environ.get("HASHNEXT_TEST_DATA", "../shared/data")).resolve()
+
+
+def git_commit() -> str:
+    """Commit of the running code, or 'unknown' outside a checkout."""
+    if commit := os.environ.get("HASHNEXT_GIT_COMMIT"):
+        return commit
+    try:
+        return subprocess.run(
+            ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True
+        ).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"

@@ -1,0 +1,1 @@
+"""The tagging endpoint on Ray Serve."""

@@ -1,0 +1,1 @@
+"""Sweeps over vocabularies and resampling strengths."""
