@@ -4,12 +4,20 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+import torch
+
+from hashnext import cluster, settings
+from hashnext.hashtags import lexicon
+from hashnext.hashtags.normalise import normalise
+from hashnext.hashtags.vocabulary import Vocabulary
+from hashnext.models.resnext import ResNeXtConfig, build
+from hashnext.registry.package import ModelPackage, Preprocess, write_package
+from hashnext.storage import Folder
 
 for variable in ("MLFLOW_TRACKING_URI", "RAY_ADDRESS"):
     os.environ.pop(variable, None)
-
-from hashnext import cluster, settings
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -35,3 +43,60 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data at {folder} (set HASHNEXT_TEST_DATA)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_package(tmp_path_factory: pytest.TempPathFactory) -> ModelPackage:
+    """A model package with random weights and eight labels, 32 px."""
+    vocabulary = tiny_vocabulary()
+    config = ResNeXtConfig(blocks=(1, 1, 1, 1), groups=1, small_stem=True)
+    torch.manual_seed(0)
+    model = build(config, vocabulary.num_labels)
+    torch.nn.init.normal_(model.fc.weight, std=1.0)  # else all labels are equally likely
+    return write_package(
+        Folder.at(tmp_path_factory.mktemp("tiny") / "package"),
+        state_dict=model.state_dict(),
+        config=config,
+        vocabulary=vocabulary,
+        preprocess=Preprocess(size=32),
+        calibration={"temperature": 1.0},
+        lineage={"dataset": "tiny-dataset", "git_commit": "0" * 40},
+    )
+
+
+TINY_SPELLINGS = {
+    "n02132136": {"brownbear": 60, "BrownBear": 30, "ursusarctos": 9, "myprivatebear": 2},
+    "n02084071": {"dog": 300, "dogs": 120},
+    "n02121620": {"cat": 280, "CatsOfInstagram": 90},
+    "n11517776": {"sunset": 4},
+    "n09246464": {"cliff": 40},
+    "n09428293": {"seashore": 25, "coast": 70},
+    "n07873807": {"pizza": 150, "pizzatime": 33},
+    "n04285008": {"sportscar": 21},
+}
+"""Spellings of each label, by synset, with the number of posts."""
+
+
+def tiny_vocabulary() -> Vocabulary:
+    """Eight labels; one of them has only spellings too rare to be published."""
+    nouns = lexicon.load()
+    labels, decisions = [], []
+    for label_id, (wnid, spellings) in enumerate(TINY_SPELLINGS.items()):
+        synset = nouns.row(wnid)
+        labels.append({
+            "label_id": label_id, "wnid": wnid, "wnids": [wnid], "name": nouns.name(synset),
+            "hashtags": list(dict.fromkeys(map(normalise, spellings))), "posts": sum(spellings.values()),
+            "depth": nouns.depth(synset),
+            "parents": [nouns.wnid(parent) for parent in nouns.ancestors(synset)],
+            "information_content": 1.0,
+        })  # fmt: skip
+        decisions += [
+            {
+                "hashtag": hashtag, "normalised": normalise(hashtag), "posts": posts,
+                "label_id": label_id, "rule": "lemma", "confidence": 1.0, "reason": "",
+            }
+            for hashtag, posts in spellings.items()
+        ]  # fmt: skip
+    return Vocabulary(
+        pa.Table.from_pylist(labels), pa.Table.from_pylist(decisions), {"posts": 1000}
+    )

@@ -6,3 +6,6 @@ import os
 # to the first task) and start workers in another folder. Ray reads this switch while it is being
 # imported, so the first import of the library is the only safe place for it.
 os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+
+# MLflow reports its use to its makers unless told otherwise before it is imported.
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")

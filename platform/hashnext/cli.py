@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hashnext.errors import HashNextError
+from hashnext.outputs import JobFolder, flatten
 
 Job = TypeVar("Job")
 
@@ -16,7 +17,7 @@ USER_ERROR = 2
 INTERRUPTED = 130
 
 
-def run(job_type: Any, main: Callable[[Job], None], description: str | None) -> None:
+def run(job_type: Any, main: Callable[[Job], object], description: str | None) -> None:
     """Parse the command line into `job_type`, run `main` and exit non-zero on any failure.
 
     A `HashNextError` is the user's to mend: its message goes to stderr without a traceback and the
@@ -31,6 +32,16 @@ def run(job_type: Any, main: Callable[[Job], None], description: str | None) -> 
     except KeyboardInterrupt:
         print("interrupted; run the same command again to continue", file=sys.stderr)
         sys.exit(INTERRUPTED)
+
+
+def report(folder: JobFolder) -> dict[str, Any]:
+    """Print the result of a finished job, say when it was finished before, and return it."""
+    result = folder.result()
+    if folder.finished:
+        print(f"{folder.folder.location}: finished before with these settings; nothing to do")
+    shown = {k: v for k, v in result.items() if k != "settings" and not isinstance(v, list)}
+    print_table(folder.folder.location, flatten(shown))
+    return result
 
 
 def print_table(title: str, rows: Mapping[str, object]) -> None:

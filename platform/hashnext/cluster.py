@@ -1,5 +1,6 @@
 """Joining a Ray cluster, or starting a private local one."""
 
+import logging
 import os
 import secrets
 import sys
@@ -72,7 +73,7 @@ def _join() -> dict[str, Any]:
 def _local(folder: Path) -> dict[str, Any]:
     # A token of this session's own: Ray would otherwise write one into the user's home folder.
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
-    os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("RAY_DATA_LOG_LEVEL", "ERROR")  # else a line for every execution
     path = os.pathsep.join([os.getcwd(), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
     return {
         "address": "local",
@@ -87,6 +88,7 @@ def _local(folder: Path) -> dict[str, Any]:
 
 
 def _configure_data() -> None:
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False

@@ -51,3 +51,11 @@ def git_commit() -> str:
         ).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
+
+
+def job_environment() -> dict[str, str]:
+    """Variables that a submitted job must see as we do; its copy of the code has no git."""
+    ours = {key: value for key, value in os.environ.items() if key.startswith("HASHNEXT_")}
+    if uri := os.environ.get("MLFLOW_TRACKING_URI"):
+        ours["MLFLOW_TRACKING_URI"] = uri
+    return ours | {"HASHNEXT_GIT_COMMIT": git_commit()}

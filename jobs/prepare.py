@@ -1,0 +1,74 @@
+"""Turn posts into clean shards: public posts only, images decoded strictly, shrunk and stripped.
+
+Every post ends up in a shard or, with its reason, in quarantine.parquet. Run again, it continues.
+"""
+
+import time
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from hashnext import cli, cluster
+from hashnext.outputs import JobFolder
+from hashnext.posts.readers import PostSource
+from hashnext.posts.schema import Columns
+from hashnext.progress import meter
+from hashnext.shards.manifest import Manifest
+from hashnext.shards.part import PrepareConfig
+from hashnext.shards.prepare import prepare
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepare(PrepareConfig):
+    """Arguments of the job."""
+
+    posts: str
+    """Parquet file or folder, JSONL manifest or WebDataset tars; a path or a URI."""
+    out: str
+    """Folder of the shards, new or this job's own."""
+    assume_public: bool = False
+    """Say that all posts are public where the source has no `public` column."""
+    columns: Columns = field(default_factory=Columns)
+    """Names of the columns in the source."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Everything that changes the shards."""
+        return {key: value for key, value in asdict(self).items() if key != "out"}
+
+
+def main(job: Prepare) -> dict[str, Any]:
+    """Run the job and return its result."""
+    source = PostSource.open(job.posts, job.columns, job.assume_public)
+    source.require("image")
+    folder = JobFolder.claim(
+        job.out, "prepare", job.settings | {"source_fingerprint": source.fingerprint}
+    )
+    if folder.finished:
+        return cli.report(folder)
+    started = time.monotonic()
+    config = PrepareConfig(size=job.size, quality=job.quality, limits=job.limits)
+    with cluster.session(), meter("prepare", source.rows or 0, "posts") as progress:
+        cluster.require_shared_locations(posts=job.posts, out=job.out)
+        manifest = prepare(source, folder.folder, config, progress)
+    folder.finish(_figures(manifest, time.monotonic() - started))
+    return cli.report(folder)
+
+
+def _figures(manifest: Manifest, seconds: float) -> dict[str, Any]:
+    return {
+        "counts": {
+            "input_posts": manifest.input_posts,
+            "shard_rows": manifest.rows,
+            "quarantined": sum(manifest.quarantined.values()),
+            **{f"quarantined_{reason}": n for reason, n in manifest.quarantined.items()},
+        },
+        "fingerprint": manifest.fingerprint,
+        "bytes": sum(file.bytes for file in manifest.files),
+        "files": len(manifest.files),
+        "seconds": round(seconds, 2),
+        "posts_per_s": round(manifest.input_posts / seconds, 1),
+    }
+
+
+if __name__ == "__main__":
+    cli.run(Prepare, main, __doc__)

@@ -1,0 +1,122 @@
+"""Pretrain a tagging network on shards, with Ray Train, and write its model package.
+
+The first argument names the recipe; every field of its configuration can be set behind it. Run
+again with the same --out, the job continues from its last checkpoint.
+"""
+
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Union
+
+import tyro
+
+from hashnext import cli, cluster
+from hashnext.config import PretrainConfig
+from hashnext.hashtags.vocabulary import Vocabulary
+from hashnext.outputs import JobFolder
+from hashnext.progress import meter
+from hashnext.recipes import RECIPES
+from hashnext.registry.store import RunLogger
+from hashnext.shards.manifest import Manifest
+from hashnext.storage import Folder
+from hashnext.training.pretrain import PACKAGE, Plan, package, plan
+from hashnext.training.ray_trainer import WorkersConfig, fit
+from hashnext.training.worker import Outcome
+
+EXPERIMENT = "pretrain"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pretrain:
+    """Arguments of the job."""
+
+    shards: str
+    """Folder of shards, from jobs.prepare."""
+    vocabulary: str
+    """Folder of a vocabulary, from jobs.vocabulary."""
+    out: str
+    """Folder of checkpoints and of the model package; new or this job's own."""
+    recipe: tyro.conf.Suppress[str]
+    config: tyro.conf.OmitArgPrefixes[PretrainConfig]
+    workers: WorkersConfig = field(default_factory=WorkersConfig)
+    """How many workers train."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Everything that changes the model; the number of workers does not."""
+        return {"recipe": self.recipe, **asdict(self.config)}
+
+
+def main(job: Pretrain) -> dict[str, Any]:
+    """Run the job and return its result."""
+    shards, vocabulary = Folder.at(job.shards), Vocabulary.load(job.vocabulary)
+    manifest = Manifest.read(shards)
+    lineage = {"dataset": manifest.fingerprint, "vocabulary": vocabulary.fingerprint}
+    folder = JobFolder.claim(job.out, "pretrain", job.settings | lineage)
+    if folder.finished:
+        return cli.report(folder)
+    started = time.monotonic()
+    with cluster.session():
+        cluster.require_shared_locations(shards=job.shards, out=job.out)
+        planned = plan(job.config, shards, vocabulary)
+        cli.print_table(f"before the run: {job.recipe}", planned.figures())
+        for warning in planned.warnings():
+            print(f"warning: {warning}")
+        outcome = _run(job, planned, folder.folder)
+    folder.finish(_figures(planned, outcome, time.monotonic() - started))
+    return cli.report(folder)
+
+
+def _run(job: Pretrain, planned: Plan, out: Folder) -> Outcome:
+    """Train, write the package, and have MLflow know of both."""
+    logger = RunLogger()
+    logger.open(EXPERIMENT, f"{job.recipe} {out.path.rsplit('/', 1)[-1]}", asdict(job.config), {})
+    try:
+        with meter("pretrain", job.config.schedule.images, "images") as progress:
+            outcome, last = fit(planned.run, out, job.workers, logger, progress)
+        with last.as_directory() as weights:
+            package(planned, outcome, Path(weights), out, parent=None)
+    except BaseException:
+        logger.finish("FAILED")
+        raise
+    if outcome.held_out:
+        logger.log(outcome.held_out.metrics(), step=job.config.schedule.images)
+    logger.tag({"ledger": outcome.ledger, "package": out.folder(PACKAGE).location})
+    logger.finish()
+    return outcome
+
+
+def _figures(planned: Plan, outcome: Outcome, seconds: float) -> dict[str, Any]:
+    return {
+        "counts": planned.figures() | {"samples": outcome.samples},
+        "held_out": outcome.held_out.figures() if outcome.held_out else None,
+        "ledger": outcome.ledger,
+        "skipped_row_groups": {str(k): v for k, v in outcome.skipped.items()},
+        "package": PACKAGE,
+        "seconds": round(seconds, 2),
+    }
+
+
+def command_line() -> Any:
+    """The job's arguments: one subcommand a recipe, with the recipe's values as defaults."""
+    return Union[  # noqa: UP007 - built at run time
+        tuple(
+            Annotated[
+                Pretrain,
+                tyro.conf.subcommand(name, default=_defaults(name), description=make.__doc__),
+            ]
+            for name, make in RECIPES.items()
+        )
+    ]
+
+
+def _defaults(name: str) -> Pretrain:
+    missing: Any = tyro.MISSING
+    return Pretrain(
+        shards=missing, vocabulary=missing, out=missing, recipe=name, config=RECIPES[name]()
+    )
+
+
+if __name__ == "__main__":
+    cli.run(command_line(), main, __doc__)

@@ -1,0 +1,123 @@
+"""Measure a model on labelled images that it was not trained for: linear probe or fine-tuning.
+
+Writes result.json and predictions.parquet, one row a test image; with `--baseline` also the paired
+difference to an earlier transfer on the same test images.
+"""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+import torch
+
+from hashnext import cli
+from hashnext.evaluation.baseline import PREDICTIONS, Baseline
+from hashnext.evaluation.finetune import FinetuneConfig
+from hashnext.evaluation.labelled import read_labelled
+from hashnext.evaluation.transfer import (
+    Transfer,
+    TransferTask,
+    finetune_transfer,
+    probe_transfer,
+)
+from hashnext.models.resnext import ResNeXt, build
+from hashnext.outputs import JobFolder
+from hashnext.recipes import recipe
+from hashnext.registry.package import ModelPackage, Preprocess
+
+RANDOM = "random:"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransferJob:
+    """Arguments of the job."""
+
+    model: str
+    """Model package: a folder, a URI or models:/NAME@ALIAS; or random:RECIPE, the same network
+    with its initial weights."""
+    train: str
+    """Parquet file or folder with `image`, `label` and preferably `id`."""
+    test: str
+    """The same columns; used once, after every setting has been chosen on the training set."""
+    out: str
+    """Folder of the result, new or this job's own."""
+    mode: Literal["probe", "finetune"] = "probe"
+    """Fit a logistic regression on frozen features, or train all weights."""
+    finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
+    """How `--mode finetune` trains."""
+    baseline: str | None = None
+    """Finished --out of another transfer to compare with, such as that of random:RECIPE."""
+    seed: int = 0
+    """Seed of random weights and of fine-tuning."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """The network that is measured."""
+
+    network: ResNeXt
+    preprocess: Preprocess
+    fingerprint: str
+    """The package's, or the recipe and seed of initial weights."""
+
+
+def main(job: TransferJob) -> dict[str, Any]:
+    """Run the job and return its result."""
+    subject = open_subject(job.model, job.seed)
+    task = TransferTask(train=read_labelled(job.train), test=read_labelled(job.test))
+    baseline = Baseline.read(job.baseline, task.test) if job.baseline else None
+    probe = f"{job.mode} {task.fingerprint}"
+    folder = JobFolder.claim(
+        job.out, "transfer", _settings(job) | {"fingerprint": subject.fingerprint, "probe": probe}
+    )
+    if folder.finished:
+        return cli.report(folder)
+    transfer = _measure(job, subject, task)
+    folder.folder.write_table(PREDICTIONS, transfer.predictions)
+    accuracy = {key: transfer.figures.pop(key) for key in ("top1", "low", "high")}
+    result: dict[str, Any] = {
+        "transfer": {"model": subject.fingerprint, "probe": probe, **accuracy},
+        **transfer.figures,
+    }
+    if baseline is not None:
+        difference = baseline.difference(transfer.predictions["correct"].to_numpy())
+        result["over_baseline"] = asdict(difference) | {"excludes_zero": difference.excludes_zero}
+    folder.finish(result)
+    return cli.report(folder)
+
+
+def open_subject(model: str, seed: int) -> Subject:
+    """The network at a location, or that of a recipe with its initial weights.
+
+    Raises:
+        ConfigError: there is no such recipe.
+        DataError: there is no whole package.
+    """
+    if not model.startswith(RANDOM):
+        package = ModelPackage.open(model)
+        return Subject(
+            network=package.build(), preprocess=package.preprocess, fingerprint=package.fingerprint
+        )
+    config = recipe(model.removeprefix(RANDOM))
+    torch.manual_seed(seed)
+    return Subject(
+        network=build(config.model, num_labels=1),
+        preprocess=Preprocess(size=config.stream.size),
+        fingerprint=f"{model} seed {seed}",
+    )
+
+
+def _measure(job: TransferJob, subject: Subject, task: TransferTask) -> Transfer:
+    if job.mode == "probe":
+        return probe_transfer(subject.network, subject.preprocess, task)
+    return finetune_transfer(subject.network, subject.preprocess, task, job.finetune, job.seed)
+
+
+def _settings(job: TransferJob) -> dict[str, Any]:
+    settings = {key: value for key, value in asdict(job).items() if key != "out"}
+    if job.mode == "probe":
+        del settings["finetune"]
+    return settings
+
+
+if __name__ == "__main__":
+    cli.run(TransferJob, main, __doc__)

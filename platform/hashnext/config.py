@@ -1,0 +1,45 @@
+"""The configuration of a pretraining run, composed of the parts' own configurations."""
+
+from dataclasses import dataclass, field
+
+from hashnext.errors import ConfigError
+from hashnext.models.resnext import ResNeXtConfig
+from hashnext.shards.resampling import ResamplingConfig
+from hashnext.shards.stream import StreamConfig
+from hashnext.training.schedule import ScheduleConfig
+from hashnext.training.step import OptimiserConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainConfig:
+    """Everything that decides what a run computes."""
+
+    model: ResNeXtConfig
+    """Shape of the network."""
+    stream: StreamConfig
+    """Crops and streams."""
+    schedule: ScheduleConfig
+    """Length and learning rate."""
+    batch: int
+    """Images in a global batch, over all workers."""
+    resampling: ResamplingConfig = field(default_factory=ResamplingConfig)
+    """How often posts with rare hashtags are repeated."""
+    optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
+    """SGD."""
+    bf16: bool = True
+    """Forward pass in bfloat16."""
+    seed: int = 0
+    """Seed of weights, order, crops and flips."""
+    checkpoint_images: int = 1_000_000
+    """Images between two checkpoints."""
+    log_images: int = 100_000
+    """Images between two points of the logged curves."""
+
+    def __post_init__(self) -> None:
+        if self.batch < self.stream.streams:
+            raise ConfigError(
+                "batch", self.batch, f"must be at least stream.streams = {self.stream.streams}"
+            )
+        for key in ("checkpoint_images", "log_images"):
+            if getattr(self, key) < 1:
+                raise ConfigError(key.replace("_", "-"), getattr(self, key), "must be at least 1")

@@ -1,0 +1,51 @@
+"""95 % bootstrap intervals of a mean over examples, and of a paired difference of two means.
+
+Percentile bootstrap (Efron & Tibshirani 1993, chapter 13). The mean of a resample depends only on
+how often each distinct score is drawn, and those counts are multinomial; drawing the counts gives
+the same distribution as drawing examples, and for 0/1 scores costs one binomial a resample.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+RESAMPLES = 2_000
+LEVEL = 0.95
+
+Scores = NDArray[np.float64] | NDArray[np.bool_]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interval:
+    """A mean and the ends of its 95 % interval."""
+
+    mean: float
+    low: float
+    high: float
+
+    @property
+    def excludes_zero(self) -> bool:
+        """True when the whole interval lies on one side of zero."""
+        return self.low > 0 or self.high < 0
+
+
+def mean_interval(scores: Scores, seed: int = 0, resamples: int = RESAMPLES) -> Interval:
+    """Interval of the mean of one score an example, (n,) with n >= 1."""
+    assert len(scores), "the mean of no examples"
+    values, counts = np.unique(np.asarray(scores, dtype=np.float64), return_counts=True)
+    n = len(scores)
+    drawn = np.random.default_rng(seed).multinomial(n, counts / n, size=resamples)
+    tail = 50 * (1 - LEVEL)
+    low, high = np.percentile(drawn @ values / n, [tail, 100 - tail])
+    return Interval(mean=float(counts @ values / n), low=float(low), high=float(high))
+
+
+def difference_interval(
+    ours: Scores, theirs: Scores, seed: int = 0, resamples: int = RESAMPLES
+) -> Interval:
+    """Interval of mean(ours) - mean(theirs), both scored on the same examples in the same order."""
+    assert len(ours) == len(theirs), "paired scores need the same examples"
+    return mean_interval(
+        np.asarray(ours, np.float64) - np.asarray(theirs, np.float64), seed, resamples
+    )

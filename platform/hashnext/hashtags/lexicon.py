@@ -1,0 +1,122 @@
+"""WordNet 3.0's nouns as the package ships them: synsets, the forms that name them, hypernyms.
+
+The tables are described and rebuilt by `lexicon_build`. A synset is a row number here; `wnid` and
+`row` translate.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+from functools import cache, cached_property
+from importlib import resources
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from hashnext.hashtags import data
+from hashnext.hashtags.lexicon_build import EXCEPTIONS, ILSVRC, NOUNS, SENSES, VERSION
+
+
+@dataclass(frozen=True, eq=False)
+class Lexicon:
+    """The nouns; made by `load()`, which keeps one per process."""
+
+    nouns: pa.Table
+    forms: dict[str, int]
+    """Row of a form in `sense_lists`."""
+    sense_lists: tuple[pa.ListArray, pa.ListArray]
+    """Synsets of each form, the most frequent first, and their counts in the concordance."""
+    version: str = VERSION
+
+    def __len__(self) -> int:
+        """Number of synsets."""
+        return int(self.nouns.num_rows)
+
+    def senses(self, form: str) -> list[int]:
+        """Synsets that a normalised form names, the most frequent first; empty when none."""
+        return self._sense_list(0, form)
+
+    def counts(self, form: str) -> list[int]:
+        """Occurrences of each of `senses(form)` in the semantic concordance."""
+        return self._sense_list(1, form)
+
+    @cached_property
+    def exceptions(self) -> dict[str, list[str]]:
+        """Irregular plurals and their singulars."""
+        found: dict[str, list[str]] = {}
+        table = _table(EXCEPTIONS)
+        for plural, one in zip(*(table[c].to_pylist() for c in table.column_names), strict=True):
+            found.setdefault(plural, []).append(one)
+        return found
+
+    def wnid(self, synset: int) -> str:
+        """`n` and the synset's offset in WordNet 3.0, as ImageNet names it."""
+        return str(self.nouns["wnid"][synset])
+
+    def row(self, wnid: str) -> int:
+        """Row of a wnid. Raises KeyError."""
+        return self._rows[wnid]
+
+    def name(self, synset: int) -> str:
+        """First lemma, in words."""
+        return str(self.nouns["lemmas"][synset][0]).replace("_", " ")
+
+    def depth(self, synset: int) -> int:
+        """Length of the shortest hypernym path to the root *entity*."""
+        return int(self.nouns["depth"][synset].as_py())
+
+    def hypernyms(self, synset: int) -> list[int]:
+        """Direct hypernyms, and for an instance (Eiffel Tower) its classes."""
+        start, stop = self._hypernym_starts[synset : synset + 2]
+        return self._hypernym_rows[start:stop].tolist()  # type: ignore[no-any-return]
+
+    def ancestors(self, synset: int) -> list[int]:
+        """All hypernyms, the nearest first, without the synset itself."""
+        found: dict[int, None] = {}
+        queue = deque(self.hypernyms(synset))
+        while queue:
+            parent = queue.popleft()
+            if parent not in found:
+                found[parent] = None
+                queue.extend(self.hypernyms(parent))
+        return list(found)
+
+    @cached_property
+    def ilsvrc(self) -> frozenset[int]:
+        """The 1,000 synsets of the ILSVRC 2012 classification task."""
+        lines = resources.files(data).joinpath(ILSVRC).read_text().split()
+        return frozenset(self.row(wnid) for wnid in lines)
+
+    def _sense_list(self, which: int, form: str) -> list[int]:
+        row = self.forms.get(form)
+        return [] if row is None else list(self.sense_lists[which][row].as_py())
+
+    @cached_property
+    def _rows(self) -> dict[str, int]:
+        return {wnid: row for row, wnid in enumerate(self.nouns["wnid"].to_pylist())}
+
+    @cached_property
+    def _hypernym_starts(self) -> NDArray[np.int32]:
+        lists = self.nouns["hypernyms"].combine_chunks()
+        return np.asarray(lists.offsets)
+
+    @cached_property
+    def _hypernym_rows(self) -> NDArray[np.int32]:
+        return np.asarray(self.nouns["hypernyms"].combine_chunks().values)
+
+
+@cache
+def load() -> Lexicon:
+    """The shipped lexicon; under 0.3 s the first time in a process."""
+    senses = _table(SENSES)
+    forms = senses["form"].to_pylist()
+    return Lexicon(
+        nouns=_table(NOUNS),
+        forms=dict(zip(forms, range(len(forms)), strict=True)),
+        sense_lists=(senses["synsets"].combine_chunks(), senses["counts"].combine_chunks()),
+    )
+
+
+def _table(name: str) -> pa.Table:
+    return pq.read_table(pa.BufferReader(resources.files(data).joinpath(name).read_bytes()))

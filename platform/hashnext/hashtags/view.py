@@ -1,0 +1,118 @@
+"""A vocabulary applied to hashtags while they stream: lists of tags in, label ids out.
+
+Of a label and its hypernym on one post the hypernym is dropped (`#dog #beagle` is a beagle): the
+specific label implies the general one, and the target mass goes where the information is.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from hashnext.hashtags.normalise import normalise
+
+Ragged = tuple[NDArray[np.int64], NDArray[np.int32]]
+"""Offsets int64 (n + 1,) and label ids int32 (m,): row i has ids[offsets[i] : offsets[i + 1]]."""
+
+
+@dataclass(frozen=True, eq=False)
+class LabelView:
+    """What is needed to label posts, and no more: small to pickle."""
+
+    label_of: dict[str, int]
+    """Label id of a normalised tag; tags without a label are absent."""
+    ancestor_offsets: NDArray[np.int64]
+    """(V + 1,): label i lies below `ancestors[offsets[i] : offsets[i + 1]]`."""
+    ancestors: NDArray[np.int64]
+    """Label ids of the labels that are hypernyms, direct or not, of each label."""
+
+    @property
+    def num_labels(self) -> int:
+        """V, the number of labels."""
+        return len(self.ancestor_offsets) - 1
+
+    def assign(self, hashtags: pa.ListArray | pa.ChunkedArray) -> Ragged:
+        """Labels of each post: unique, ascending, without the hypernyms of other labels there.
+
+        Args:
+            hashtags: list<string> (n,), tags as written; null lists and null tags hold nothing.
+        """
+        keys = self._keys(hashtags)
+        keys = keys[~np.isin(keys, self._ancestor_keys(keys))]
+        return self._ragged(keys, len(hashtags))
+
+    def with_ancestors(self, assigned: Ragged) -> Ragged:
+        """The same rows with every label's ancestors among the labels: what a post shows at all."""
+        offsets, ids = assigned
+        rows = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+        keys = rows * self.num_labels + ids
+        keys = np.union1d(keys, self._ancestor_keys(keys))
+        return self._ragged(keys, len(offsets) - 1)
+
+    def _keys(self, hashtags: pa.ListArray | pa.ChunkedArray) -> NDArray[np.int64]:
+        """row * V + label of every label met, ascending and unique."""
+        rows, codes, distinct = encode(hashtags)
+        lookup = np.array([self.label_of.get(normalise(tag), -1) for tag in distinct], np.int64)
+        ids = lookup[codes]
+        return np.unique(rows[ids >= 0] * self.num_labels + ids[ids >= 0])
+
+    def _ancestor_keys(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
+        rows, ids = np.divmod(keys, self.num_labels)
+        picked = spans(self.ancestor_offsets[ids], self.ancestor_offsets[ids + 1])
+        counts = self.ancestor_offsets[ids + 1] - self.ancestor_offsets[ids]
+        return np.repeat(rows, counts) * self.num_labels + self.ancestors[picked]
+
+    def _ragged(self, keys: NDArray[np.int64], num_rows: int) -> Ragged:
+        rows, ids = np.divmod(keys, self.num_labels)
+        return np.searchsorted(rows, np.arange(num_rows + 1)), ids.astype(np.int32)
+
+
+def encode(
+    hashtags: pa.ListArray | pa.ChunkedArray,
+) -> tuple[NDArray[np.int64], NDArray[np.int64], list[str]]:
+    """Lists of tags as numbers: the row (m,) and the tag (m,) of each one, and the distinct tags.
+
+    Nulls are left out; every tag's string is touched once, however often it occurs.
+    """
+    chunked = hashtags if isinstance(hashtags, pa.ChunkedArray) else pa.chunked_array([hashtags])
+    lists = chunked.combine_chunks()
+    rows = pc.list_parent_indices(lists)
+    tags = pc.list_flatten(lists)
+    present = tags.is_valid()
+    encoded = tags.filter(present).dictionary_encode()
+    return (
+        rows.filter(present).to_numpy(zero_copy_only=False).astype(np.int64),
+        encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64),
+        encoded.dictionary.to_pylist(),
+    )
+
+
+def spans(starts: NDArray[np.int64], stops: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Indices of many half-open ranges, one after the other: [2, 5), [7, 8) as 2 3 4 7."""
+    counts = stops - starts
+    first = np.cumsum(counts) - counts
+    return np.arange(counts.sum()) + np.repeat(starts - first, counts)
+
+
+def make_view(
+    label_of: dict[str, int], wnids: list[list[str]], parents: list[list[str]]
+) -> LabelView:
+    """The view of a vocabulary.
+
+    Args:
+        label_of: label id of each normalised tag.
+        wnids: the synsets of each label.
+        parents: wnids of all hypernyms of each label, those without a label included.
+    """
+    owner = {wnid: label for label, names in enumerate(wnids) for wnid in names}
+    above = [
+        sorted({owner[wnid] for wnid in names if wnid in owner} - {label})
+        for label, names in enumerate(parents)
+    ]
+    return LabelView(
+        label_of=label_of,
+        ancestor_offsets=np.cumsum([0, *map(len, above)], dtype=np.int64),
+        ancestors=np.array([label for labels in above for label in labels], np.int64),
+    )

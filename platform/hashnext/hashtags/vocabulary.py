@@ -1,0 +1,158 @@
+"""A vocabulary: the labels of a corpus, and for every hashtag the decision that was made on it.
+
+On disk a folder: `labels.parquet`, `decisions.parquet`, `vocabulary.json`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from hashnext.errors import ConfigError, DataError, SchemaError
+from hashnext.hashtags.view import LabelView, make_view
+from hashnext.storage import Folder
+
+LABELS = pa.schema([
+    ("label_id", pa.int32()), ("wnid", pa.string()), ("wnids", pa.list_(pa.string())),
+    ("name", pa.string()), ("hashtags", pa.list_(pa.string())), ("posts", pa.int64()),
+    ("depth", pa.int32()), ("parents", pa.list_(pa.string())),
+    ("information_content", pa.float32()),
+])  # fmt: skip
+"""`hashtags` are normalised, the most frequent first; `parents` are the wnids of all hypernyms."""
+
+DECISIONS = pa.schema([
+    ("hashtag", pa.string()), ("normalised", pa.string()), ("posts", pa.int64()),
+    ("label_id", pa.int32()), ("rule", pa.string()), ("confidence", pa.float32()),
+    ("reason", pa.string()),
+])  # fmt: skip
+"""A row for every hashtag as written; `label_id` is null where it names no label."""
+
+
+@dataclass(frozen=True, eq=False)
+class Vocabulary:
+    """Labels, decisions, and where they come from. Label ids run by posts, then by wnid."""
+
+    labels: pa.Table
+    decisions: pa.Table
+    meta: dict[str, Any]
+    """`posts` counted, `labelled` posts, `source` fingerprint, `settings`, `wordnet` version."""
+
+    @classmethod
+    def load(cls, location: str | Path | Folder) -> "Vocabulary":
+        """Read a vocabulary's folder.
+
+        Raises:
+            DataError: the folder holds no vocabulary.
+            SchemaError: a table lacks a column of the contract.
+        """
+        folder = location if isinstance(location, Folder) else Folder.at(location)
+        if not folder.has("vocabulary.json"):
+            raise DataError(f"{folder.location}: holds no vocabulary.json; not a vocabulary")
+        return cls(
+            _conform(folder, "labels.parquet", LABELS),
+            _conform(folder, "decisions.parquet", DECISIONS),
+            folder.read_json("vocabulary.json"),
+        )
+
+    def save(self, folder: Folder) -> None:
+        """Write the three files, `vocabulary.json` last."""
+        folder.write_table("labels.parquet", self.labels)
+        folder.write_table("decisions.parquet", self.decisions)
+        folder.write_json("vocabulary.json", self.meta | {"fingerprint": self.fingerprint})
+
+    @property
+    def num_labels(self) -> int:
+        """V."""
+        return int(self.labels.num_rows)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of what labelling depends on: labels' synsets and posts, and tags' labels."""
+        digest = sha256(repr(self.meta["posts"]).encode())
+        for table, columns in (
+            (self.labels, ["label_id", "wnids", "posts", "parents"]),
+            (self._named.sort_by("normalised"), ["normalised", "label_id"]),
+        ):
+            digest.update(repr(table.select(columns).to_pydict()).encode())
+        return digest.hexdigest()
+
+    def frequencies(self) -> NDArray[np.float64]:
+        """f(h): the share of training posts that carry label h, float64 (V,)."""
+        posts: NDArray[np.int64] = self.labels["posts"].to_numpy()
+        return posts / np.float64(self.meta["posts"])
+
+    def view(self) -> LabelView:
+        """The vocabulary as a function on hashtags."""
+        tags, ids = (self._named[name].to_pylist() for name in ("normalised", "label_id"))
+        return make_view(
+            dict(zip(tags, ids, strict=True)),
+            self.labels["wnids"].to_pylist(),
+            self.labels["parents"].to_pylist(),
+        )
+
+    def select(self, labels: Sequence[int], reason: str) -> "Vocabulary":
+        """Keep some labels, renumbered in the order given; `reason` explains the other tags.
+
+        Counts stay as they were: where a label went, its hypernyms now reach more posts;
+        `build.recount` tells how many.
+        """
+        new_id = np.full(self.num_labels + 1, -1, np.int64)
+        new_id[list(labels)] = np.arange(len(labels))
+        old = pc.fill_null(self.decisions["label_id"], self.num_labels).to_numpy()
+        ids, lost = new_id[old], (new_id[old] < 0) & (old < self.num_labels)
+        kept = self.labels.take(pa.array(labels, pa.int64()))
+        return replace(
+            self,
+            labels=_put(kept, "label_id", pa.array(range(len(labels)), pa.int32())),
+            decisions=_put(
+                _put(self.decisions, "label_id", pa.array(ids, pa.int32(), mask=ids < 0)),
+                "reason",
+                pc.if_else(pa.array(lost), reason, self.decisions["reason"]),
+            ),
+        )
+
+    def most_frequent(self, n: int) -> "Vocabulary":
+        """The n labels on most posts (all, when there are fewer).
+
+        Raises:
+            ConfigError: n < 1.
+        """
+        if n < 1:
+            raise ConfigError("max_labels", n, "at least 1")
+        kept = range(min(n, self.num_labels))
+        return self.select(kept, f"beyond the {n} most frequent labels")
+
+    def published(self, min_posts: int = 5) -> "Vocabulary":
+        """The same labels without any hashtag that is written on fewer than `min_posts` posts."""
+        decisions = self.decisions.filter(pc.greater_equal(self.decisions["posts"], min_posts))
+        public = set(decisions["normalised"].to_pylist())
+        hashtags = [
+            [t for t in tags if t in public] for tags in self.labels["hashtags"].to_pylist()
+        ]
+        column = pa.array(hashtags, pa.list_(pa.string()))
+        return replace(self, labels=_put(self.labels, "hashtags", column), decisions=decisions)
+
+    @property
+    def _named(self) -> pa.Table:
+        """One row (normalised, label_id) for every normalised tag that has a label."""
+        named = self.decisions.filter(self.decisions["label_id"].is_valid())
+        return named.group_by(["normalised", "label_id"]).aggregate([])
+
+
+def _put(table: pa.Table, name: str, column: pa.Array) -> pa.Table:
+    index = table.schema.get_field_index(name)
+    return table.set_column(index, table.schema.field(index), column)
+
+
+def _conform(folder: Folder, name: str, schema: pa.Schema) -> pa.Table:
+    table = folder.read_table(name)
+    if missing := [field for field in schema.names if field not in table.column_names]:
+        raise SchemaError(f"{folder.location}/{name}: lacks column {missing[0]!r}")
+    return table.select(schema.names).cast(schema)

@@ -1,0 +1,86 @@
+"""Resize and crop uint8 images: the random crop of training, the centre crop of evaluation.
+
+Random numbers come in as arguments, so a crop can be replayed.
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from hashnext.images.decode import RGB
+
+SCALE = (0.08, 1.0)
+"""Share of the image's area that a random crop covers (Szegedy et al. 2015, section 6)."""
+ASPECT = (3 / 4, 4 / 3)
+"""Range of a random crop's aspect ratio."""
+ATTEMPTS = 10
+"""Draws before a random crop falls back to the largest fitting one, as in torchvision."""
+
+
+def resize_short_side(image: RGB, short_side: int) -> RGB:
+    """Shrink uint8 (H, W, 3) so that the short side is at most `short_side`; never enlarge."""
+    height, width = image.shape[:2]
+    factor = short_side / min(height, width)
+    if factor >= 1:
+        return image
+    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    resized = Image.fromarray(image).resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
+    return np.asarray(resized, dtype=np.uint8)
+
+
+def centre_crop(image: RGB, size: int, crop_fraction: float = 0.875) -> RGB:
+    """Central square of `crop_fraction` of the short side, resized to `size`.
+
+    The same as resizing the short side to size / crop_fraction and cropping the centre: 256 and
+    224 in the paper.
+
+    Returns:
+        uint8 (size, size, 3).
+    """
+    height, width = image.shape[:2]
+    side = min(height, width) * crop_fraction
+    left, top = (width - side) / 2, (height - side) / 2
+    return crop(image, (left, top, left + side, top + side), size)
+
+
+def crop(image: RGB, box: tuple[float, float, float, float], size: int) -> RGB:
+    """Resize the box (left, top, right, bottom; pixels, may be fractional) to (size, size, 3)."""
+    resized = Image.fromarray(image).resize(
+        (size, size), Image.Resampling.BILINEAR, box=box, reducing_gap=2.0
+    )
+    return np.asarray(resized, dtype=np.uint8)
+
+
+def random_crop_box(
+    width: int, height: int, uniforms: NDArray[np.float64]
+) -> tuple[float, float, float, float]:
+    """Box of a random resized crop, torchvision's RandomResizedCrop in distribution.
+
+    Args:
+        width, height: size of the image in pixels.
+        uniforms: float64 (ATTEMPTS + 1, 2) in [0, 1); the last row places the box.
+
+    Returns:
+        left, top, right, bottom in whole pixels.
+    """
+    low, high = math.log(ASPECT[0]), math.log(ASPECT[1])
+    area = width * height * (SCALE[0] + (SCALE[1] - SCALE[0]) * uniforms[:-1, 0])
+    aspect = np.exp(low + (high - low) * uniforms[:-1, 1])
+    widths, heights = np.rint(np.sqrt(area * aspect)), np.rint(np.sqrt(area / aspect))
+    fits = (widths >= 1) & (widths <= width) & (heights >= 1) & (heights <= height)
+    if not fits.any():
+        return _largest_central_box(width, height)
+    first = int(fits.argmax())
+    box_width, box_height = int(widths[first]), int(heights[first])
+    left = int(uniforms[-1, 0] * (width - box_width + 1))
+    top = int(uniforms[-1, 1] * (height - box_height + 1))
+    return left, top, left + box_width, top + box_height
+
+
+def _largest_central_box(width: int, height: int) -> tuple[float, float, float, float]:
+    box_width = min(width, height * ASPECT[1])
+    box_height = min(height, width / ASPECT[0])
+    left, top = (width - box_width) / 2, (height - box_height) / 2
+    return left, top, left + box_width, top + box_height

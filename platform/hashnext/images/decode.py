@@ -1,0 +1,144 @@
+"""Decode untrusted image bytes: strict, under limits, orientation applied, metadata left behind.
+
+JPEG goes through simplejpeg (fast, refuses truncated data, can decode at a reduced scale); every
+other format goes through Pillow, which checks the size before it decodes.
+"""
+
+import io
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+import simplejpeg
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from hashnext.errors import ConfigError, DataError
+
+RGB = NDArray[np.uint8]
+ORIENTATION_TAG = 0x0112
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecodeLimits:
+    """What is refused before it is decoded."""
+
+    max_bytes: int = 64 << 20
+    """Largest encoded image, in bytes."""
+    max_pixels: int = 128_000_000
+    """Largest width x height; a 30,000 x 30,000 PNG of a few kilobytes would need 2.7 GB."""
+
+    def __post_init__(self) -> None:
+        for key in ("max_bytes", "max_pixels"):
+            if getattr(self, key) < 1:
+                raise ConfigError(f"limits.{key}", getattr(self, key), "must be at least 1")
+
+
+class ImageRejected(DataError):
+    """An image that cannot be used.
+
+    Attributes:
+        reason: empty, oversized, not_image, truncated or broken.
+        detail: what the decoder said.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+def decode(data: bytes | None, limits: DecodeLimits, min_side: int | None = None) -> RGB:
+    """Decode an image.
+
+    Args:
+        data: encoded bytes in any format that Pillow reads.
+        limits: checked before any pixel is decoded.
+        min_side: a JPEG may be decoded at a reduced scale whose sides are at least this long, in
+            pixels; None decodes at full size.
+
+    Returns:
+        uint8 (H, W, 3), RGB, upright; the first frame of an animation; transparency over white.
+
+    Raises:
+        ImageRejected: with the reason.
+    """
+    if not data:
+        raise ImageRejected("empty", "no bytes")
+    if len(data) > limits.max_bytes:
+        raise ImageRejected("oversized", f"{len(data)} bytes, at most {limits.max_bytes}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow warns of large images; the limit decides here
+        image = _open(data)
+        width, height = image.size
+        if width * height > limits.max_pixels:
+            raise ImageRejected(
+                "oversized", f"{width} x {height} pixels, at most {limits.max_pixels}"
+            )
+        if image.format == "JPEG" and image.mode in ("RGB", "L"):
+            return _upright(_decode_jpeg(data, min_side), image)
+        return _decode_with_pillow(image)
+
+
+def encode_jpeg(image: RGB, quality: int = 90) -> bytes:
+    """Encode uint8 (H, W, 3) RGB as JPEG without any metadata."""
+    return bytes(simplejpeg.encode_jpeg(np.ascontiguousarray(image), quality, colorspace="RGB"))
+
+
+def _open(data: bytes) -> Image.Image:
+    try:
+        return Image.open(io.BytesIO(data))
+    except Image.DecompressionBombError as error:
+        raise ImageRejected("oversized", str(error)) from error
+    except UnidentifiedImageError as error:
+        raise ImageRejected("not_image", "no known image format") from error
+    except (OSError, ValueError, SyntaxError, EOFError) as error:
+        raise _rejected(error) from error
+
+
+def _rejected(error: Exception) -> ImageRejected:
+    text = str(error).lower()
+    truncated = "truncated" in text or "premature end" in text
+    return ImageRejected("truncated" if truncated else "broken", str(error))
+
+
+def _decode_jpeg(data: bytes, min_side: int | None) -> RGB:
+    side = min_side or 0
+    try:
+        image: RGB = simplejpeg.decode_jpeg(
+            data, "RGB", min_height=side, min_width=side, min_factor=1, strict=True
+        )
+    except ValueError as error:
+        raise _rejected(error) from error
+    return image
+
+
+def _upright(image: RGB, header: Image.Image) -> RGB:
+    orientation = header.getexif().get(ORIENTATION_TAG, 1)
+    if orientation in (1, None):
+        return image
+    if orientation >= 5:
+        image = image.transpose(1, 0, 2)
+    if orientation in (2, 3, 6, 7):
+        image = image[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        image = image[::-1]
+    return np.ascontiguousarray(image)
+
+
+def _decode_with_pillow(image: Image.Image) -> RGB:
+    try:
+        image.load()
+        image = ImageOps.exif_transpose(image)
+        return np.asarray(_over_white(image), dtype=np.uint8)
+    except (OSError, ValueError, SyntaxError, EOFError, MemoryError) as error:
+        raise _rejected(error) from error
+
+
+def _over_white(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+    return image.convert("RGB")

@@ -1,0 +1,67 @@
+"""Finding the files with posts that a location stands for."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow.parquet as pq
+from pyarrow import fs
+
+from hashnext.errors import DataError
+from hashnext.storage import Folder, absolute, locate
+
+SUFFIXES = (".parquet", ".jsonl", ".tar")
+MANIFEST = "manifest.json"
+QUARANTINE = "quarantine.parquet"
+"""What `jobs.prepare` writes beside shards; it holds no posts."""
+SHARD_COLUMNS = {"post_id", "image", "width", "height", "hashtags"}
+
+
+def find_files(location: str | Path) -> tuple[Folder, list[str]]:
+    """The folder that a source lies in, and the sorted names in it of the files with posts.
+
+    Names that start with a dot or an underscore are passed over.
+
+    Raises:
+        DataError: there is nothing, nothing of a known kind, or files of several kinds.
+    """
+    filesystem, path = locate(location)
+    kind = filesystem.get_file_info(path).type
+    if kind == fs.FileType.NotFound:
+        raise DataError(f"{location}: there is no such file or folder")
+    if kind == fs.FileType.File:
+        if suffix(path) not in SUFFIXES:
+            raise DataError(f"{location}: not a file of posts ({', '.join(SUFFIXES)})")
+        parent, _, name = absolute(location).rstrip("/").rpartition("/")
+        return Folder(filesystem, path.rpartition("/")[0], parent), [name]
+    folder = Folder.at(location)
+    names = [name for name in _names_inside(folder) if suffix(name) in SUFFIXES]
+    kinds = sorted({suffix(name) for name in names})
+    if len(kinds) != 1:
+        holds = f"both {' and '.join(kinds)}" if kinds else f"no {', '.join(SUFFIXES)}"
+        raise DataError(f"{location}: the folder holds {holds} files; name one kind of them")
+    return folder, names
+
+
+def suffix(name: str) -> str:
+    """The end of a file's name, from its last dot, in lower case."""
+    return "." + name.rpartition(".")[2].lower()
+
+
+def are_shards(folder: Folder, names: Sequence[str]) -> bool:
+    """True for the output of `jobs.prepare`: a manifest, and exactly the columns of shards."""
+    if not folder.has(MANIFEST) or suffix(names[0]) != ".parquet":
+        return False
+    first = pq.read_schema(folder.file(names[0]), filesystem=folder.filesystem)
+    return set(first.names) == SHARD_COLUMNS
+
+
+def _names_inside(folder: Folder) -> list[str]:
+    inside = folder.filesystem.get_file_info(fs.FileSelector(folder.path, recursive=True))
+    paths = [info.path for info in inside if info.type == fs.FileType.File]
+    names = sorted(path.removeprefix(f"{folder.path}/") for path in paths)
+    skipped = QUARANTINE if folder.has(MANIFEST) else None
+    return [name for name in names if name != skipped and not _is_hidden(name)]
+
+
+def _is_hidden(name: str) -> bool:
+    return any(part.startswith((".", "_")) for part in name.split("/"))

@@ -1,0 +1,41 @@
+"""The privacy gate: of a post that is not stated public, nothing but its id gets through."""
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from hashnext.errors import PrivacyError
+
+SHOWN_OF_PRIVATE = ("post_id", "public")
+
+
+def require_statement(location: str, column: str, *, stated: bool, assume_public: bool) -> None:
+    """Stop before any post is read when nobody says that the posts are public.
+
+    Raises:
+        PrivacyError: there is no column `column`, and `assume_public` is not said either.
+    """
+    if not stated and not assume_public:
+        raise PrivacyError(
+            f"{location}: no boolean column {column!r} says which posts are public; name it with "
+            "--columns.public, or say --assume-public if every post is"
+        )
+
+
+def close(table: pa.Table, *, unstated_is_public: bool) -> pa.Table:
+    """The same rows, where private posts keep their id and lose everything else.
+
+    Args:
+        table: columns of `schema.POST`, among them `public`.
+        unstated_is_public: what a null in `public` counts as.
+    """
+    public = pc.fill_null(table["public"], unstated_is_public)
+    table = table.set_column(table.column_names.index("public"), "public", public)
+    if pc.all(public, min_count=0).as_py():
+        return table
+    for index, field in enumerate(table.schema):
+        if field.name not in SHOWN_OF_PRIVATE:
+            blank = (
+                pa.scalar([], field.type) if field.name == "hashtags" else pa.NA.cast(field.type)
+            )
+            table = table.set_column(index, field, pc.if_else(public, table[field.name], blank))
+    return table

@@ -1,0 +1,154 @@
+"""Reading posts: one class over Parquet, JSONL, WebDataset tars and our own shards.
+
+    source = PostSource.open("s3://bucket/posts")
+    for unit in source.units:
+        table = source.read(unit, ["post_id", "hashtags", "public"])
+
+Units are independent of each other, so that Ray tasks can read them anywhere.
+"""
+
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import pyarrow as pa
+
+from hashnext.errors import DataError, SchemaError
+from hashnext.posts import gate, image_files
+from hashnext.posts.discovery import are_shards, find_files, suffix
+from hashnext.posts.jsonl import list_lines
+from hashnext.posts.parquet import list_row_groups
+from hashnext.posts.schema import POST, Columns, Listing, Unit
+from hashnext.posts.tar import list_tars
+from hashnext.storage import Folder, absolute
+
+LISTERS = {".parquet": list_row_groups, ".jsonl": list_lines, ".tar": list_tars}
+EITHER = {
+    "hashtags": ("hashtags", "caption"),
+    "image": ("image", "image_uri"),
+    "image_uri": ("image_uri", "image"),
+}
+"""Fields, and the columns of which one must be there. Beside bytes, `image_uri` is null."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PostSource:
+    """Posts at one location: what there is, and a way to read any part of it. Picklable."""
+
+    folder: Folder
+    location: str
+    columns: Columns
+    unstated_is_public: bool
+    """No column says which posts are public; shards, or said by the user, that they all are."""
+    found: frozenset[str]
+    """Fields of `Columns` that the source holds."""
+    units: tuple[Unit, ...]
+    rows: int | None
+    """Posts in all; None where only reading could tell (tars)."""
+    fingerprint: str
+    """SHA-256 over the names, sizes and row counts of the files and the names of the columns."""
+
+    @classmethod
+    def open(
+        cls, location: str | Path, columns: Columns | None = None, assume_public: bool = False
+    ) -> "PostSource":
+        """Find out what lies at a location and check that it can be used.
+
+        Args:
+            location: a Parquet file, a JSONL manifest, a WebDataset tar, or a folder of files of
+                one of these kinds, or a folder of shards; local or a `pyarrow.fs` URI.
+            columns: names of the fields in the source; the default is the names of `POST`.
+            assume_public: take posts for public where the source says nothing about it. A column
+                that says so is heeded all the same.
+
+        Raises:
+            DataError: there is nothing, or nothing that can be read.
+            SchemaError: a column is missing or has the wrong type.
+            PrivacyError: nothing states that the posts are public.
+        """
+        columns = columns or Columns()
+        folder, names = find_files(location)
+        listing = LISTERS[suffix(names[0])](folder, names, columns)
+        _check_found(listing.found, columns, location)
+        stated = "public" in listing.found
+        shards = not stated and are_shards(folder, names)
+        gate.require_statement(
+            str(location), columns.public, stated=stated, assume_public=assume_public or shards
+        )
+        rows = [unit.rows for unit in listing.units]
+        if not sum(count is None or count for count in rows):
+            raise DataError(f"{location}: holds no posts")
+        return cls(
+            folder=folder,
+            location=absolute(location),
+            columns=columns,
+            unstated_is_public=not stated,
+            found=listing.found,
+            units=listing.units,
+            rows=None if None in rows else sum(count or 0 for count in rows),
+            fingerprint=_fingerprint(listing, columns),
+        )
+
+    def require(self, *fields: str) -> None:
+        """Check that the source holds these fields of `POST`.
+
+        Raises:
+            SchemaError: no column provides one of them.
+        """
+        for field in fields:
+            names = EITHER.get(field, (field,))
+            if field != "public" and not self.found.intersection(names):
+                raise SchemaError(
+                    f"{self.location}: no column "
+                    + " or ".join(repr(self.columns.of(name)) for name in names)
+                    + f"; name it with --columns.{field.replace('_', '-')}"
+                )
+
+    def read(self, unit: Unit, fields: Sequence[str]) -> pa.Table:
+        """The posts of a unit, in their order in the source.
+
+        Of a private post only the id is shown: `image` and `image_uri` are null, `hashtags` empty.
+
+        Args:
+            unit: one of `units`.
+            fields: names of columns of `POST`.
+
+        Returns:
+            A table of these columns with the types of `POST`. `image` holds the encoded bytes, also
+            where the source names files; it is null where the file is missing. `image_uri` is
+            absolute. `public` has no nulls: what is not stated public is private.
+
+        Raises:
+            DataError: a file is damaged.
+            SchemaError: the source has no such column, or a value has the wrong type.
+        """
+        self.require(*fields)
+        needed = {*fields, "public"}
+        from_files = "image" in fields and "image" not in self.found
+        if from_files:
+            needed |= {"image_uri"}
+        table = unit.read(self.folder, self.columns, [n for n in POST.names if n in needed])
+        table = gate.close(table, unstated_is_public=self.unstated_is_public)
+        if from_files:
+            images = image_files.load(table["image_uri"].to_pylist(), self.folder)
+            index = table.column_names.index("image")
+            table = table.set_column(index, "image", pa.array(images, pa.binary()))
+        return table.select(list(fields))
+
+
+def _check_found(found: frozenset[str], columns: Columns, location: str | Path) -> None:
+    """A post needs an id and tags, and what the user has named must be there."""
+    missing = [field for field in ("post_id", *columns.renamed()) if field not in found]
+    if missing == ["image"] and "image_uri" in found:
+        missing = []  # a JSONL manifest's `image` is a path
+    if not missing and not found.intersection(EITHER["hashtags"]):
+        missing = ["hashtags"]
+    if missing:
+        options = ", ".join(f"--columns.{field.replace('_', '-')}" for field in missing)
+        names = ", ".join(repr(columns.of(field)) for field in missing)
+        raise SchemaError(f"{location}: no column {names}; name the right one with {options}")
+
+
+def _fingerprint(listing: Listing, columns: Columns) -> str:
+    return sha256(repr((listing.facts, astuple(columns))).encode()).hexdigest()

@@ -1,0 +1,1 @@
+"""A corpus to try everything with: posts drawn by a program, the same for the same seed."""

@@ -1,0 +1,115 @@
+"""Posts in WebDataset tars: files that share a name up to the first dot make one sample.
+
+    0001.jpg   0001.json = {"hashtags": ["dog"], "public": true}   0002.png   0002.json   ...
+
+The files of a sample follow each other; its post id is that name unless the JSON gives one.
+"""
+
+import tarfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+
+import pyarrow as pa
+
+from hashnext.errors import DataError
+from hashnext.posts.records import Record, names_in, parse, post_of, table_of
+from hashnext.posts.schema import Columns, Listing, Unit
+from hashnext.storage import Folder
+
+IMAGE_SUFFIXES = frozenset(
+    ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "ppm", "avif", "heic", "jp2"]
+)
+SAMPLES_CHECKED = 64
+"""Samples at the start of each tar that are looked at before any work starts."""
+
+Sample = tuple[str, Record, bytes | None]
+"""Key, JSON object, image."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TarShard(Unit):
+    """A whole tar: it has no index, so nothing smaller can be read by itself."""
+
+    def read(self, folder: Folder, columns: Columns, fields: Sequence[str]) -> pa.Table:
+        """See `Unit.read`."""
+        posts = [self._post(*sample, folder, columns) for sample in self.samples(folder)]
+        return table_of(posts, fields)
+
+    def samples(self, folder: Folder) -> Iterator[Sample]:
+        """The samples in the order of the tar.
+
+        Raises:
+            DataError: the tar is damaged, or a member is not the JSON it claims to be.
+        """
+        with _opened(folder, self.name) as tar:
+            key, record, image = "", Record(), None
+            for member in tar:
+                if not member.isfile():
+                    continue
+                head, slash, base = member.name.rpartition("/")
+                stem, _, suffix = base.partition(".")
+                if key and head + slash + stem != key:
+                    yield key, record, image
+                    record, image = Record(), None
+                key = head + slash + stem
+                if suffix.lower() in IMAGE_SUFFIXES:
+                    image = _contents(tar, member)
+                elif suffix.lower() == "json":
+                    where = f"{folder.location}/{self.name}, {member.name}"
+                    record = parse(_contents(tar, member), where)
+            if key:
+                yield key, record, image
+
+    def check(self, folder: Folder, columns: Columns) -> frozenset[str]:
+        """Look at the first samples; returns the fields of `Columns` that they hold."""
+        first = list(islice(self.samples(folder), SAMPLES_CHECKED))
+        for sample in first:
+            self._post(*sample, folder, columns)
+        images = any(image is not None for _, _, image in first)
+        found = names_in((record for _, record, _ in first), columns) - {"image", "image_uri"}
+        return found | {"post_id"} | ({"image"} if images else set())
+
+    def _post(
+        self, key: str, record: Record, image: bytes | None, folder: Folder, columns: Columns
+    ) -> Record:
+        beside = {columns.image, columns.image_uri}
+        given = {name: value for name, value in record.items() if name not in beside}
+        where = f"{folder.location}/{self.name}, {key}.json"
+        return post_of({columns.post_id: key} | given, columns, where) | {"image": image}
+
+
+def list_tars(folder: Folder, names: Sequence[str], columns: Columns) -> Listing:
+    """One unit a tar; the first samples of each are checked.
+
+    Raises:
+        DataError: a tar is damaged at its start.
+        SchemaError: a value in its first samples has the wrong type.
+    """
+    shards = tuple(TarShard(name=name, rows=None) for name in names)
+    found = [shard.check(folder, columns) for shard in shards]
+    sizes = [info.size for info in folder.filesystem.get_file_info([*map(folder.file, names)])]
+    facts = tuple((name, size, "tar") for name, size in zip(names, sizes, strict=True))
+    return Listing(units=shards, found=frozenset[str]().union(*found), facts=facts)
+
+
+@contextmanager
+def _opened(folder: Folder, name: str) -> Iterator[tarfile.TarFile]:
+    try:
+        with (
+            folder.filesystem.open_input_stream(folder.file(name), compression=None) as stream,
+            tarfile.open(fileobj=stream, mode="r|") as tar,
+        ):
+            yield tar
+    except (tarfile.TarError, EOFError) as error:
+        raise DataError(f"{folder.location}/{name}: not a whole tar ({error})") from error
+
+
+def _contents(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    stream = tar.extractfile(member)
+    assert stream is not None
+    data = stream.read()
+    if len(data) != member.size:
+        raise tarfile.ReadError(f"{member.name} is cut short")
+    return data

@@ -1,0 +1,107 @@
+"""Load samples: read rows of shards, decode, crop. Runs in Ray Data actors; imports no torch."""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from hashnext.images import crop
+from hashnext.images.decode import RGB, DecodeLimits, decode
+from hashnext.shards.draws import uniforms
+from hashnext.shards.index import LabelIndex
+from hashnext.shards.manifest import Manifest
+from hashnext.shards.order import Samples
+from hashnext.storage import Folder
+
+CACHED_ROW_GROUPS = 64
+"""Row groups that an actor keeps: a batch reads a few rows from each of 16 or more."""
+CROP_DRAW = 5  # what a draw is for, beside those of shards.order
+
+
+@dataclass(frozen=True)
+class ShardReader:
+    """Random access to images by (row group, row), with a cache; picklable while unused."""
+
+    shards: Folder
+    manifest: Manifest
+    cache: OrderedDict[int, pa.ChunkedArray]
+
+    @classmethod
+    def of(cls, shards: Folder, manifest: Manifest) -> "ShardReader":
+        """A reader with an empty cache."""
+        return cls(shards, manifest, OrderedDict())
+
+    def image(self, row_group: int, row: int) -> bytes:
+        """Encoded image of one post.
+
+        Raises:
+            OSError: the file cannot be read, or a page's checksum is wrong.
+        """
+        if row_group not in self.cache:
+            self.cache[row_group] = self._read(row_group)
+            if len(self.cache) > CACHED_ROW_GROUPS:
+                self.cache.popitem(last=False)
+        return bytes(self.cache[row_group][row].as_py())
+
+    def _read(self, row_group: int) -> pa.ChunkedArray:
+        name, group, _ = self.manifest.row_groups()[row_group]
+        with pq.ParquetFile(
+            self.shards.file(name),
+            filesystem=self.shards.filesystem,
+            page_checksum_verification=True,
+        ) as file:
+            return file.read_row_group(group, columns=["image"])["image"]
+
+
+@dataclass(frozen=True)
+class Crops:
+    """How an image becomes (size, size, 3)."""
+
+    size: int
+    seed: int | None
+    """Seed of the random crops; None crops the centre."""
+
+    def __call__(self, image: RGB, draw: NDArray[np.float64]) -> RGB:
+        """Crop one decoded image; `draw` is float64 (ATTEMPTS + 1, 2)."""
+        if self.seed is None:
+            return crop.centre_crop(image, self.size)
+        height, width = image.shape[:2]
+        return crop.crop(image, crop.random_crop_box(width, height, draw), self.size)
+
+    def draws(self, keys: NDArray[np.uint64], samples: Samples) -> NDArray[np.float64]:
+        """Uniforms of every sample, float64 (n, ATTEMPTS + 1, 2)."""
+        places = np.arange((crop.ATTEMPTS + 1) * 2)
+        drawn = uniforms(
+            self.seed or 0, samples.epochs[:, None], keys[:, None], samples.repeats[:, None],
+            CROP_DRAW, places,
+        )  # fmt: skip
+        return drawn.reshape(len(samples), crop.ATTEMPTS + 1, 2)
+
+
+def load(
+    reader: ShardReader, index: LabelIndex, samples: Samples, crops: Crops, limits: DecodeLimits
+) -> dict[str, Any]:
+    """Images of some samples.
+
+    Returns:
+        image: uint8 (n, size, size, 3); zeros where the sample could not be read.
+        post, epoch, repeat, stream: int64 (n,), as in `samples`.
+        error: text (n,); empty where the sample is sound.
+    """
+    images = np.zeros((len(samples), crops.size, crops.size, 3), dtype=np.uint8)
+    errors = [""] * len(samples)
+    draws = crops.draws(index.keys[samples.posts], samples)
+    for i, post in enumerate(samples.posts):
+        try:
+            data = reader.image(int(index.row_groups[post]), int(index.rows[post]))
+            images[i] = crops(decode(data, limits), draws[i])
+        except (OSError, ValueError) as error:
+            errors[i] = f"{type(error).__name__}: {error}"
+    return {
+        "image": images, "post": samples.posts, "epoch": samples.epochs,
+        "repeat": samples.repeats, "stream": samples.streams, "error": np.array(errors),
+    }  # fmt: skip

@@ -1,0 +1,218 @@
+"""The stream of batches that training reads, through Ray Data.
+
+Every worker works out from the same order which samples of each global batch are its own, and has
+its own pool of actors load them; nothing is coordinated. One item of the dataset is one batch, so
+nothing is re-batched, dropped or padded.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import ray
+from numpy.typing import NDArray
+from ray.data import ActorPoolStrategy, DataContext
+
+from hashnext.errors import ConfigError
+from hashnext.images.decode import DecodeLimits
+from hashnext.shards.draws import uniforms
+from hashnext.shards.index import Ints, LabelIndex
+from hashnext.shards.loader import Crops, ShardReader, load
+from hashnext.shards.manifest import Manifest
+from hashnext.shards.order import Order, Samples
+from hashnext.storage import Folder
+
+FLIP_DRAW = 6  # what a draw is for, beside those of shards.order and shards.loader
+IN_FLIGHT = 4
+"""Batches waiting at each actor; with fewer it idles between two batches."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamConfig:
+    """How samples are drawn and loaded."""
+
+    size: int = 224
+    """Side of the square crops, in pixels."""
+    streams: int = 16
+    """Canonical streams; at least the number of workers, and the row groups that a batch draws
+    from."""
+    decoders: int = 0
+    """Decoding actors per worker; 0 takes the cluster's free CPUs, at most one a core here."""
+
+    def __post_init__(self) -> None:
+        if self.size < 8:
+            raise ConfigError("stream.size", self.size, "must be at least 8 pixels")
+        if self.streams < 1:
+            raise ConfigError("stream.streams", self.streams, "must be at least 1")
+        if self.decoders < 0:
+            raise ConfigError("stream.decoders", self.decoders, "must not be negative")
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A worker's share of one global batch."""
+
+    images: NDArray[np.uint8]
+    """uint8 (b, size, size, 3), RGB."""
+    offsets: Ints
+    """int64 (b + 1,): start of each sample's labels."""
+    labels: NDArray[np.int32]
+    """int32 (assignments,): label ids."""
+    flips: NDArray[np.bool_]
+    """bool (b,): samples to mirror."""
+    keys: NDArray[np.uint64]
+    samples: Samples
+    skipped: dict[int, str]
+    """Row groups that could not be read, with the error; their samples are missing."""
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSet:
+    """What a stream runs over; picklable, shared by all workers."""
+
+    shards: Folder
+    manifest: Manifest
+    index: LabelIndex
+    """Training posts only."""
+    factors: NDArray[np.float64]
+    """r(I), float64 (posts,)."""
+    seed: int
+    config: StreamConfig
+
+    def order(self) -> Order:
+        """The total order of the run."""
+        return Order(
+            keys=self.index.keys,
+            row_groups=self.index.row_groups,
+            factors=self.factors,
+            seed=self.seed,
+            streams=self.config.streams,
+        )
+
+
+def training_batches(
+    data: TrainingSet, *, batch: int, images: int, start: int, rank: int, world: int
+) -> Iterator[Batch]:
+    """A worker's share of every global batch of a run.
+
+    Args:
+        data: what to train on.
+        batch: samples in a global batch.
+        images: samples in the whole run; the last batch may be short.
+        start: samples already consumed, a multiple of `batch`.
+        rank, world: which worker this is, of how many.
+    """
+    crops = Crops(data.config.size, data.seed)
+    starts = range(start, images, batch)
+    loader = (OrderedLoader, (ray.put(data), batch, images, rank, world, crops))
+    count = 0
+    for loaded in _run(loader, starts, _decoders(data.config, world)):
+        yield _assemble(loaded, data.index, data.seed)
+        count += 1
+    if count < len(starts):  # a short last batch held none of this worker's streams
+        yield _empty(data)
+
+
+def evaluation_batches(
+    data: TrainingSet, *, batch: int, rank: int, world: int
+) -> Iterator[Batch]:
+    """A worker's share of the posts of `data.index`, once each, centre crops, in their order."""
+    crops = Crops(data.config.size, None)
+    starts = range(rank * batch, len(data.index), world * batch)
+    loader = (SequentialLoader, (ray.put(data), batch, crops))
+    for loaded in _run(loader, starts, _decoders(data.config, world)):
+        yield _assemble(loaded, data.index, None)
+
+
+class SequentialLoader:
+    """Ray Data actor: posts start..start + batch of the index."""
+
+    def __init__(self, data: Any, batch: int, crops: Crops) -> None:
+        self.data: TrainingSet = ray.get(data)
+        self.reader = ShardReader.of(self.data.shards, self.data.manifest)
+        self.batch, self.crops = batch, crops
+
+    def __call__(self, item: dict[str, Any]) -> dict[str, Any]:
+        """Load the batch that starts at `item["start"]`."""
+        samples = self.samples(int(item["start"][0]))
+        return load(self.reader, self.data.index, samples, self.crops, DecodeLimits())
+
+    def samples(self, start: int) -> Samples:
+        """The samples to load."""
+        posts = np.arange(start, min(start + self.batch, len(self.data.index)))
+        zeros = np.zeros_like(posts)
+        return Samples(posts, zeros, zeros, zeros)
+
+
+class OrderedLoader(SequentialLoader):
+    """Ray Data actor: a worker's share of samples start..start + batch of the run's order."""
+
+    def __init__(
+        self, data: Any, batch: int, images: int, rank: int, world: int, crops: Crops
+    ) -> None:
+        super().__init__(data, batch, crops)
+        self.order = self.data.order()
+        self.images, self.rank, self.world = images, rank, world
+
+    def samples(self, start: int) -> Samples:
+        """The samples to load: those whose stream is this worker's."""
+        samples = self.order.take(start, min(start + self.batch, self.images))
+        return samples.where(samples.streams % self.world == self.rank)
+
+
+def _run(
+    loader: tuple[type, tuple[Any, ...]], starts: range, decoders: int
+) -> Iterator[dict[str, Any]]:
+    if not starts:
+        return
+    context = DataContext.get_current().copy()
+    context.execution_options.preserve_order = True
+    context.target_max_block_size = 1 << 30  # a batch must not be cut
+    context.enable_progress_bars = False
+    with DataContext.current(context):
+        dataset = ray.data.from_arrow([pa.table({"start": [start]}) for start in starts])
+        dataset = dataset.map_batches(
+            loader[0],
+            fn_constructor_args=loader[1],
+            batch_size=1,
+            compute=ActorPoolStrategy(
+                size=min(decoders, len(starts)), max_tasks_in_flight_per_actor=IN_FLIGHT
+            ),
+        )
+    yield from dataset.iter_batches(batch_size=None, batch_format="numpy", prefetch_batches=4)
+
+
+def _decoders(config: StreamConfig, world: int) -> int:
+    if config.decoders:
+        return config.decoders
+    cores = sum(node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"])
+    return int(max(1, min(16, (cores - world) // world)))
+
+
+def _empty(data: TrainingSet) -> Batch:
+    nothing = np.empty(0, dtype=np.int64)
+    samples = Samples(nothing, nothing, nothing, nothing)
+    images = np.empty((0, data.config.size, data.config.size, 3), dtype=np.uint8)
+    keys, offsets = data.index.keys[:0], np.zeros(1, dtype=np.int64)
+    return Batch(images, offsets, data.index.labels[:0], nothing.astype(bool), keys, samples, {})
+
+
+def _assemble(loaded: dict[str, Any], index: LabelIndex, seed: int | None) -> Batch:
+    sound = loaded["error"] == ""
+    samples = Samples(loaded["post"], loaded["epoch"], loaded["repeat"], loaded["stream"])
+    broken = index.row_groups[samples.posts[~sound]].tolist()
+    skipped = dict(zip(broken, loaded["error"][~sound].tolist(), strict=True))
+    images = loaded["image"]
+    if skipped:
+        images, samples = images[sound], samples.where(sound)
+    keys = index.keys[samples.posts]
+    offsets, labels = index.labels_of(samples.posts)
+    flips = np.zeros(len(samples), dtype=np.bool_)
+    if seed is not None:
+        flips = uniforms(seed, samples.epochs, keys, samples.repeats, FLIP_DRAW) < 0.5
+    return Batch(images, offsets, labels, flips, keys, samples, skipped)

@@ -1,0 +1,126 @@
+"""Sending a job to a Ray cluster that runs elsewhere, and following it to its exit status.
+
+The cluster gets a copy of the code (Ray's `working_dir` and `py_modules`), never of the data:
+whatever a job reads or writes has to lie where every node finds it.
+"""
+
+import re
+import shlex
+import time
+import urllib.request
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.parse import urlsplit
+
+from ray.exceptions import AuthenticationError
+from ray.job_submission import JobSubmissionClient
+
+import hashnext
+from hashnext import settings
+from hashnext.errors import ConfigError, StateError
+
+LOCATIONS = frozenset(
+    {"out", "posts", "shards", "vocabulary", "model", "train", "test", "probe-train", "probe-test"}
+)
+"""Options of the jobs that name data."""
+EXCLUDES = ["/.git", "/.venv", "/.uv", "/.hashnext", "/infra", "/tests", "/runs", "/dist"]
+"""What a job does not need of the repository; .gitignore is honoured as well. A pattern such as
+`/.*` would match the repository itself, and an empty copy would be uploaded."""
+CONNECT_TIMEOUT_S = 5.0
+POLL_S = 0.5
+
+
+def check_command(command: Sequence[str], repo: Path) -> None:
+    """Refuse what would only fail on the cluster, minutes later.
+
+    Args:
+        command: module and arguments, such as `("jobs.pretrain", "nano", "--out", "s3://b/run")`.
+        repo: folder that holds `jobs/` and its siblings.
+
+    Raises:
+        ConfigError: no command, no such job, or an argument that is a relative path.
+    """
+    if not command:
+        raise ConfigError("job", "", "write it behind `--`: ... -- jobs.prepare --posts URI ...")
+    module, *arguments = command
+    if not repo.joinpath(*module.split(".")).with_suffix(".py").is_file():
+        jobs = sorted(f"jobs.{file.stem}" for file in repo.glob("jobs/[a-z]*.py"))
+        raise ConfigError("job", module, f"no such module; there are {', '.join(jobs)}")
+    option = "argument"
+    for word in arguments:
+        name, _, value = word.partition("=") if word.startswith("--") else (option, "", word)
+        _check_location(name, value)
+        option = word if word.startswith("--") and not value else "argument"
+
+
+def connect(address: str) -> JobSubmissionClient:
+    """Client of the cluster whose dashboard is at `address`.
+
+    Raises:
+        ConfigError: the address is no http(s) URL.
+        StateError: nothing answers there within `CONNECT_TIMEOUT_S`, or it refuses us.
+    """
+    if urlsplit(address).scheme not in ("http", "https"):
+        raise ConfigError("--address", address, "must be the head's dashboard: http://HEAD:8265")
+    try:
+        with suppress(HTTPError):  # an answer, if not a friendly one; the client explains it
+            urllib.request.urlopen(f"{address}/api/version", timeout=CONNECT_TIMEOUT_S).close()
+        return JobSubmissionClient(address)
+    except AuthenticationError as error:
+        raise StateError(
+            f"--address {address}: refused; set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN to the "
+            "cluster's token"
+        ) from error
+    except (OSError, RuntimeError) as error:
+        raise StateError(
+            f"--address {address}: no Ray dashboard answers there ({error})"
+        ) from error
+
+
+def submit(client: JobSubmissionClient, command: Sequence[str], *, repo: Path, python: str) -> str:
+    """Upload the code and start the job; returns its id.
+
+    Args:
+        client: see `connect`.
+        command: see `check_command`.
+        repo: folder that becomes the job's working directory.
+        python: interpreter on the head.
+    """
+    environment = settings.job_environment()
+    _check_location("HASHNEXT_HOME", environment.get("HASHNEXT_HOME", "/"))
+    (library,) = hashnext.__path__
+    return client.submit_job(
+        entrypoint=shlex.join([python, "-m", *command]),
+        runtime_env={
+            "working_dir": str(repo),
+            "py_modules": [library],
+            "excludes": EXCLUDES,
+            "env_vars": environment,
+        },
+    )
+
+
+async def print_logs(client: JobSubmissionClient, job_id: str) -> None:
+    """Print what the job writes, as it comes, until it ends."""
+    async for text in client.tail_job_logs(job_id):
+        print(text, end="", flush=True)
+
+
+def exit_status(client: JobSubmissionClient, job_id: str) -> int:
+    """Wait for the job's end; the status is its process's own, or 1 when it had none."""
+    while not (job := client.get_job_info(job_id)).status.is_terminal():
+        time.sleep(POLL_S)
+    if job.status == "SUCCEEDED":
+        return 0
+    print(f"{job_id} {job.status}: {job.message}")
+    return job.driver_exit_code or 1
+
+
+def _check_location(option: str, value: str) -> None:
+    named = option.lstrip("-").replace("_", "-") in LOCATIONS or option == "HASHNEXT_HOME"
+    absolute = value.startswith("/") or re.match(r"[a-z][a-z0-9+.-]*:", value)
+    if value and (named or "/" in value) and not absolute:
+        rule = "a relative path means nothing on the cluster; give an absolute path or a URI there"
+        raise ConfigError(option, value, rule)

@@ -1,0 +1,65 @@
+"""Checkpoints: weights, optimiser, position and ledger of one moment, saved and loaded together.
+
+A checkpoint is a folder of `state.pt` and `checksum.json`; the checksum is written last and is
+verified on load, so that a truncated file is never taken for a state.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hashnext.errors import StateError
+from hashnext.shards.ledger import Ledger
+
+STATE = "state.pt"
+CHECKSUM = "checksum.json"
+
+
+@dataclass
+class TrainingState:
+    """Where a run stands."""
+
+    images_seen: int
+    ledger: Ledger
+    skipped: dict[int, str] = field(default_factory=dict)
+    """Row groups that could not be read, with the error."""
+
+
+def save(folder: Path, model: dict[str, Any], optimiser: dict[str, Any], state: TrainingState) -> None:
+    """Write a checkpoint into an existing folder."""
+    document = {
+        "model": model, "optimiser": optimiser, "images_seen": state.images_seen,
+        "hashes": [str(value) for value in state.ledger.hashes],
+        "counts": state.ledger.counts, "skipped": state.skipped,
+    }  # fmt: skip
+    torch.save(document, folder / STATE)
+    digest = {"sha256": _sha256(folder / STATE)}
+    (folder / CHECKSUM).write_text(json.dumps(digest))
+
+
+def load(folder: Path) -> tuple[dict[str, Any], dict[str, Any], TrainingState]:
+    """Read a checkpoint: (model state, optimiser state, training state).
+
+    Raises:
+        StateError: a file is missing or its checksum is wrong.
+    """
+    try:
+        expected = json.loads((folder / CHECKSUM).read_text())["sha256"]
+        found = _sha256(folder / STATE)
+    except (OSError, ValueError, KeyError) as error:
+        raise StateError(f"checkpoint {folder}: not whole ({error})") from error
+    if found != expected:
+        raise StateError(f"checkpoint {folder}: {STATE} has SHA-256 {found}, recorded {expected}")
+    document = torch.load(folder / STATE, map_location="cpu", weights_only=True)
+    ledger = Ledger([int(value) for value in document["hashes"]], document["counts"])
+    state = TrainingState(document["images_seen"], ledger, document["skipped"])
+    return document["model"], document["optimiser"], state
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

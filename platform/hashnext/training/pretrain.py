@@ -1,0 +1,133 @@
+"""Pretraining as the driver sees it: shards and vocabulary in, model package out."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hashnext import settings
+from hashnext.config import PretrainConfig
+from hashnext.errors import DataError
+from hashnext.hashtags.vocabulary import Vocabulary
+from hashnext.registry.package import write_package
+from hashnext.shards.index import LabelIndex, build_index
+from hashnext.shards.manifest import Manifest
+from hashnext.shards.resampling import Resampling, resample
+from hashnext.shards.stream import TrainingSet
+from hashnext.storage import Folder
+from hashnext.training import checkpoint
+from hashnext.training.worker import Outcome, Run
+
+PACKAGE = "model"
+FEW_RAISED = 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A run that is ready to start, and the figures known before it does."""
+
+    run: Run
+    vocabulary: Vocabulary
+    resampling: Resampling
+    posts: int
+    """Posts in the shards."""
+    unlabelled: int
+    """Posts without a label in this vocabulary; they are not trained on."""
+
+    def figures(self) -> dict[str, Any]:
+        """What is known before the run."""
+        epoch = self.resampling.expected_epoch
+        return {
+            "posts": self.posts,
+            "posts_without_label": self.unlabelled,
+            "training_posts": len(self.run.training.index),
+            "held_out_posts": len(self.run.held_out.index),
+            "labels": self.run.num_labels,
+            "threshold": self.resampling.threshold,
+            "labels_raised": self.resampling.labels_raised,
+            "posts_capped": self.resampling.posts_capped,
+            "expected_epoch": epoch,
+            "epochs": self.run.config.schedule.images / epoch,
+        }
+
+    def warnings(self) -> list[str]:
+        """What the user should know before the run."""
+        found = []
+        if self.run.config.resampling.alpha > 0 and self.resampling.labels_raised < FEW_RAISED:
+            found.append(
+                f"resampling raises only {self.resampling.labels_raised:.1%} of the labels; "
+                "a larger --resampling.threshold raises more"
+            )
+        if self.resampling.posts_capped:
+            found.append(
+                f"{self.resampling.posts_capped:,} posts are capped at "
+                f"--resampling.max-repeats {self.run.config.resampling.max_repeats:g}"
+            )
+        return found
+
+
+def plan(config: PretrainConfig, shards: Folder, vocabulary: Vocabulary) -> Plan:
+    """Apply the vocabulary to the shards and work out the resampling. Needs a Ray session.
+
+    Raises:
+        DataError: no training post carries a label.
+    """
+    manifest = Manifest.read(shards)
+    index = build_index(shards, manifest, vocabulary.view())
+    held_out = index.held_out
+    training = index.subset(~held_out)
+    if not len(training):
+        raise DataError(f"shards {shards.location}: no post carries a label of the vocabulary")
+    frequencies = vocabulary.frequencies()
+    resampling = resample(config.resampling, frequencies, training.rarest(frequencies))
+
+    def over(part: LabelIndex, factors: np.ndarray[Any, np.dtype[np.float64]]) -> TrainingSet:
+        return TrainingSet(
+            shards=shards, manifest=manifest, index=part, factors=factors, seed=config.seed,
+            config=config.stream,
+        )  # fmt: skip
+
+    evaluation = index.subset(held_out)
+    run = Run(
+        config=config,
+        training=over(training, resampling.factors),
+        held_out=over(evaluation, np.ones(len(evaluation))),
+        num_labels=vocabulary.num_labels,
+        label_posts=vocabulary.labels["posts"].to_pylist(),
+    )
+    return Plan(
+        run=run, vocabulary=vocabulary, resampling=resampling, posts=manifest.rows,
+        unlabelled=index.unlabelled,
+    )  # fmt: skip
+
+
+def package(plan: Plan, outcome: Outcome, weights: Path, out: Folder, parent: str | None) -> Folder:
+    """Write the model package of a finished run and return its folder.
+
+    Args:
+        plan: what was run.
+        outcome: how it went.
+        weights: folder of the last checkpoint.
+        out: the job's folder; the package goes to `model` inside.
+        parent: where the initial weights came from, if anywhere.
+    """
+    model, _, state = checkpoint.load(weights)
+    folder = out.folder(PACKAGE)
+    write_package(
+        folder,
+        state_dict=model,
+        config=plan.run.config.model,
+        vocabulary=plan.vocabulary,
+        preprocess=plan.run.preprocess,
+        calibration={"temperature": outcome.held_out.temperature if outcome.held_out else 1.0},
+        lineage={
+            "dataset": plan.run.training.manifest.fingerprint,
+            "vocabulary": plan.vocabulary.fingerprint,
+            "git_commit": settings.git_commit(),
+            "parent": parent,
+            "ledger": outcome.ledger,
+            "images_seen": state.images_seen,
+        },
+    )
+    return folder

@@ -1,0 +1,42 @@
+"""Learning rates at hand-computed points of the paper's schedule."""
+
+import pytest
+
+from hashnext.errors import ConfigError
+from hashnext.training.schedule import ScheduleConfig, learning_rate
+
+PAPER = ScheduleConfig(images=1_008_000, warmup_images=80_640, halvings=10)
+BATCH = 8_064
+
+
+def test_peak_follows_the_linear_scaling_rule() -> None:
+    assert learning_rate(PAPER, BATCH, 80_640) == pytest.approx(3.15)
+
+
+def test_warm_up_rises_from_the_reference_rate() -> None:
+    rates = [learning_rate(PAPER, BATCH, step * BATCH) for step in range(10)]
+    assert rates[0] > 0.1
+    assert rates == sorted(rates)
+    steps = [after - before for before, after in zip(rates, rates[1:], strict=False)]
+    assert steps == pytest.approx([steps[0]] * 9)
+
+
+def test_halvings_come_at_equal_intervals() -> None:
+    part = (1_008_000 - 80_640) / 11
+    for halving in range(11):
+        middle = int(80_640 + (halving + 0.5) * part)
+        assert learning_rate(PAPER, BATCH, middle) == pytest.approx(3.15 * 0.5**halving)
+    assert learning_rate(PAPER, BATCH, 1_008_000) == pytest.approx(3.15 * 0.5**10)
+
+
+def test_a_small_batch_warms_up_from_zero() -> None:
+    small = ScheduleConfig(images=1000, warmup_images=100, halvings=0)
+    assert 0 < learning_rate(small, 64, 0) < learning_rate(small, 64, 64) < 0.025
+    assert learning_rate(small, 64, 128) == pytest.approx(0.025)
+
+
+def test_bad_lengths_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"schedule\.images = 0"):
+        ScheduleConfig(images=0, warmup_images=0)
+    with pytest.raises(ConfigError, match=r"schedule\.warmup-images = 10"):
+        ScheduleConfig(images=10, warmup_images=10)

@@ -1,0 +1,51 @@
+"""What a sweep varies: vocabulary size and resampling strength."""
+
+from dataclasses import dataclass, replace
+from itertools import product
+
+from hashnext.config import PretrainConfig
+from hashnext.errors import ConfigError
+
+ALL = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Space:
+    """The grid of a sweep: every size with every strength."""
+
+    max_labels: tuple[int, ...] = (ALL,)
+    """Vocabulary sizes, most frequent labels first; 0 keeps them all."""
+    alpha: tuple[float, ...] = (0.0, 0.5, 1.0)
+    """Resampling strengths: 0 natural, 0.5 square root, 1 uniform."""
+
+    def __post_init__(self) -> None:
+        for key in ("max_labels", "alpha"):
+            values = getattr(self, key)
+            if not values or len(set(values)) != len(values):
+                raise ConfigError(f"space.{key}", values, "needs one or more different values")
+        if min(self.max_labels) < 0:
+            raise ConfigError("space.max_labels", self.max_labels, "must not be negative")
+        if min(self.alpha) < 0 or max(self.alpha) > 1:
+            raise ConfigError("space.alpha", self.alpha, "must lie in 0..1")
+
+    def points(self) -> list["Point"]:
+        """Every point of the grid."""
+        return [Point(labels, alpha) for labels, alpha in product(self.max_labels, self.alpha)]
+
+
+@dataclass(frozen=True)
+class Point:
+    """One trial's settings."""
+
+    max_labels: int
+    alpha: float
+
+    @property
+    def name(self) -> str:
+        """Name of the trial and of its folder."""
+        labels = "all" if self.max_labels == ALL else str(self.max_labels)
+        return f"labels-{labels}-alpha-{self.alpha:g}"
+
+    def applied(self, config: PretrainConfig) -> PretrainConfig:
+        """The configuration with this point's resampling strength."""
+        return replace(config, resampling=replace(config.resampling, alpha=self.alpha))

@@ -1,0 +1,49 @@
+"""One trial of a sweep: pretrain, package, score on the probe's selection slice."""
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from hashnext.evaluation.labelled import Labelled
+from hashnext.evaluation.transfer import selection_score
+from hashnext.registry.package import ModelPackage
+from hashnext.storage import Folder
+from hashnext.training.local import run_locally
+from hashnext.training.pretrain import PACKAGE, Plan, package
+
+TRIAL = "trial.json"
+
+
+def run_trial(plan: Plan, probe: Labelled, folder: Path) -> dict[str, Any]:
+    """Run a trial to its score, or return the score that it has already.
+
+    Args:
+        plan: the run, with the trial's vocabulary and resampling.
+        probe: labelled training images of the transfer probe; its test set is not touched.
+        folder: the trial's folder.
+
+    Returns:
+        selection_top1, held-out metrics, labels, seconds and what else the leaderboard shows.
+    """
+    if (folder / TRIAL).exists():
+        return dict(json.loads((folder / TRIAL).read_text()))
+    started = time.monotonic()
+    outcome, weights = run_locally(plan.run, folder / "checkpoints")
+    package(plan, outcome, weights, Folder.at(folder), parent=None)
+    model = ModelPackage.open(str(folder / PACKAGE))
+    score = selection_score(model.build(), model.preprocess, probe)
+    result = {
+        "selection_top1": score,
+        "labels": plan.run.num_labels,
+        "posts_without_label": plan.unlabelled,
+        "expected_epoch": plan.resampling.expected_epoch,
+        "ledger": outcome.ledger,
+        "seconds": round(time.monotonic() - started, 2),
+        **(outcome.held_out.metrics() if outcome.held_out else {}),
+    }
+    aside = folder / f"{TRIAL}.{os.getpid()}"
+    aside.write_text(json.dumps(result, indent=2))
+    aside.rename(folder / TRIAL)
+    return result
