@@ -38,7 +38,7 @@ class Pretrain:
     out: str
     """Folder of checkpoints and of the model package; new or this job's own."""
     recipe: tyro.conf.Suppress[str]
-    config: tyro.conf.OmitArgPrefixes[PretrainConfig]
+    config: Annotated[PretrainConfig, tyro.conf.arg(name="")]
     workers: WorkersConfig = field(default_factory=WorkersConfig)
     """How many workers train."""
 

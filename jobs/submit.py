@@ -10,7 +10,9 @@ import asyncio
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
+import tyro
 from tyro.conf import Positional
 
 from hashnext import cli, submission
@@ -22,8 +24,8 @@ REPO = Path(__file__).resolve().parents[1]
 class Submit:
     """A job and the cluster to run it on."""
 
-    command: Positional[tuple[str, ...]]
-    """Behind `--`: the job's module and its arguments; every path absolute or a URI."""
+    command: Annotated[Positional[tuple[str, ...]], tyro.conf.arg(metavar="-- JOB [ARGUMENT ...]")]
+    """Behind `--`, at the end: the job's module and its arguments; every path absolute or a URI."""
     address: str
     """The head's dashboard, such as http://HEAD:8265."""
     python: str = "python"
@@ -32,7 +34,7 @@ class Submit:
 
 def main(job: Submit) -> None:
     """Submit, follow, and exit as the job does. Ctrl-C leaves the job running."""
-    submission.check_command(job.command, REPO)
+    submission.check(job.command, REPO)
     client = submission.connect(job.address)
     job_id = submission.submit(client, job.command, repo=REPO, python=job.python)
     print(f"submitted as {job_id} to {job.address}", flush=True)

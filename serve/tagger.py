@@ -59,6 +59,12 @@ app = FastAPI(
 errors.install(app)
 
 
+def _file(name: str) -> FileResponse:
+    # Stands above the class, because `ingress` pickles the routes with what they find by then.
+    headers = {"Content-Security-Policy": CONTENT_SECURITY, "X-Content-Type-Options": "nosniff"}
+    return FileResponse(PAGE / name, headers=headers)
+
+
 @ray_serve.deployment(
     name="Tagger",
     max_ongoing_requests=MAX_ONGOING,
@@ -117,8 +123,3 @@ class Tagger:
     async def probabilities(self, crops: list[RGB]) -> list[NDArray[np.float32]]:
         """Forward pass of the crops of several requests, off the event loop."""
         return list(await asyncio.to_thread(self.predictor.probabilities, np.stack(crops)))
-
-
-def _file(name: str) -> FileResponse:
-    headers = {"Content-Security-Policy": CONTENT_SECURITY, "X-Content-Type-Options": "nosniff"}
-    return FileResponse(PAGE / name, headers=headers)

@@ -52,5 +52,5 @@ def _parse_module(module: str, arguments: list[str]) -> None:
     assert parsed, f"{module} is no program"
     if module == "jobs.submit":
         command = arguments[arguments.index("--") + 1 :]
-        submission.check_command(command, REPO)
+        submission.check(command, REPO)
         _parse_module(command[0], command[1:])

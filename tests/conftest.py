@@ -2,9 +2,12 @@
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -12,6 +15,7 @@ from hashnext import cluster, settings
 from hashnext.hashtags import lexicon
 from hashnext.hashtags.normalise import normalise
 from hashnext.hashtags.vocabulary import Vocabulary
+from hashnext.images.decode import encode_jpeg
 from hashnext.models.resnext import ResNeXtConfig, build
 from hashnext.registry.package import ModelPackage, Preprocess, write_package
 from hashnext.storage import Folder
@@ -85,8 +89,8 @@ def tiny_vocabulary() -> Vocabulary:
         synset = nouns.row(wnid)
         labels.append({
             "label_id": label_id, "wnid": wnid, "wnids": [wnid], "name": nouns.name(synset),
-            "hashtags": list(dict.fromkeys(map(normalise, spellings))), "posts": sum(spellings.values()),
-            "depth": nouns.depth(synset),
+            "hashtags": list(dict.fromkeys(map(normalise, spellings))),
+            "posts": sum(spellings.values()), "depth": nouns.depth(synset),
             "parents": [nouns.wnid(parent) for parent in nouns.ancestors(synset)],
             "information_content": 1.0,
         })  # fmt: skip
@@ -100,3 +104,62 @@ def tiny_vocabulary() -> Vocabulary:
     return Vocabulary(
         pa.Table.from_pylist(labels), pa.Table.from_pylist(decisions), {"posts": 1000}
     )
+
+
+COLOURS = {
+    "dog": (200, 60, 40),
+    "cat": (40, 160, 60),
+    "pizza": (50, 80, 200),
+    "cliff": (210, 200, 60),
+}
+PRIVATE, TRUNCATED = 7, 11
+"""Every so many posts are private, or have a truncated image."""
+
+
+def coloured_posts(count: int, seed: int = 0) -> pa.Table:
+    """Posts whose first hashtag names the colour of a noisy 48 x 40 px image."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for number in range(count):
+        name = list(COLOURS)[min(int(rng.exponential(1.2)), len(COLOURS) - 1)]
+        noisy = np.array(COLOURS[name]) + rng.normal(0, 30, (40, 48, 3))
+        data = encode_jpeg(np.clip(noisy, 0, 255).astype(np.uint8))
+        rows.append({
+            "post_id": f"post{number:05d}",
+            "image": data[: len(data) // 2] if number % TRUNCATED == 0 else data,
+            "hashtags": [name, "love"] if number % 3 else [f"#{name}s", "instagood"],
+            "public": number % PRIVATE != 0,
+        })  # fmt: skip
+    return pa.Table.from_pylist(rows)
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Small posts, and what the first jobs make of them."""
+
+    posts: str
+    shards: str
+    vocabulary: str
+    probe: str
+
+
+@pytest.fixture(scope="session")
+def corpus(ray_session: None, tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    """600 coloured posts, their shards and vocabulary, and a labelled set to probe with."""
+    from jobs import prepare, vocabulary
+
+    folder = tmp_path_factory.mktemp("corpus")
+    made = Corpus(*(str(folder / name) for name in ("posts", "shards", "vocabulary", "probe")))
+    pq.write_table(coloured_posts(600), made.posts + ".parquet", row_group_size=100)
+    labelled = coloured_posts(160, seed=1)
+    names = [row[0].strip("#").rstrip("s") for row in labelled["hashtags"].to_pylist()]
+    sound = [n for n in range(160) if n % TRUNCATED]
+    probe = pa.table({
+        "id": labelled["post_id"], "image": labelled["image"],
+        "label": [list(COLOURS).index(name) for name in names],
+    })  # fmt: skip
+    pq.write_table(probe.take(sound), made.probe + ".parquet")
+    made = replace(made, posts=made.posts + ".parquet", probe=made.probe + ".parquet")
+    prepare.main(prepare.Prepare(posts=made.posts, out=made.shards, size=32))
+    vocabulary.main(vocabulary.VocabularyJob(posts=made.posts, out=made.vocabulary))
+    return made

@@ -6,7 +6,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from hashnext.evaluation.labelled import Labelled
+import ray.tune
+
+from hashnext.evaluation.labelled import LabelledSet
 from hashnext.evaluation.transfer import selection_score
 from hashnext.registry.package import ModelPackage
 from hashnext.storage import Folder
@@ -14,9 +16,15 @@ from hashnext.training.local import run_locally
 from hashnext.training.pretrain import PACKAGE, Plan, package
 
 TRIAL = "trial.json"
+TRIALS = "trials"
 
 
-def run_trial(plan: Plan, probe: Labelled, folder: Path) -> dict[str, Any]:
+def trainable(point: dict[str, Any], plans: dict[str, Plan], probe: LabelledSet, out: str) -> None:
+    """What Ray Tune runs: `point` holds the trial's name, under which `plans` has its run."""
+    ray.tune.report(run_trial(plans[point["name"]], probe, Path(out) / TRIALS / point["name"]))
+
+
+def run_trial(plan: Plan, probe: LabelledSet, folder: Path) -> dict[str, Any]:
     """Run a trial to its score, or return the score that it has already.
 
     Args:
@@ -33,9 +41,8 @@ def run_trial(plan: Plan, probe: Labelled, folder: Path) -> dict[str, Any]:
     outcome, weights = run_locally(plan.run, folder / "checkpoints")
     package(plan, outcome, weights, Folder.at(folder), parent=None)
     model = ModelPackage.open(str(folder / PACKAGE))
-    score = selection_score(model.build(), model.preprocess, probe)
     result = {
-        "selection_top1": score,
+        **selection_score(model.build(), model.preprocess, probe),
         "labels": plan.run.num_labels,
         "posts_without_label": plan.unlabelled,
         "expected_epoch": plan.resampling.expected_epoch,

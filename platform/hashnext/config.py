@@ -1,6 +1,6 @@
 """The configuration of a pretraining run, composed of the parts' own configurations."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hashnext.errors import ConfigError
 from hashnext.models.resnext import ResNeXtConfig
@@ -43,3 +43,8 @@ class PretrainConfig:
         for key in ("checkpoint_images", "log_images"):
             if getattr(self, key) < 1:
                 raise ConfigError(key.replace("_", "-"), getattr(self, key), "must be at least 1")
+
+    def shortened(self, images: int) -> "PretrainConfig":
+        """The same run over another number of images, warm-up in proportion."""
+        warmup = self.schedule.warmup_images * images // self.schedule.images
+        return replace(self, schedule=replace(self.schedule, images=images, warmup_images=warmup))

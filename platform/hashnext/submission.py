@@ -8,7 +8,7 @@ import re
 import shlex
 import time
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from urllib.error import HTTPError
@@ -21,9 +21,10 @@ import hashnext
 from hashnext import settings
 from hashnext.errors import ConfigError, StateError
 
-LOCATIONS = frozenset(
-    {"out", "posts", "shards", "vocabulary", "model", "train", "test", "probe-train", "probe-test"}
-)
+LOCATIONS = (
+    "out", "posts", "shards", "vocabulary", "model", "baseline", "train", "test", "probe-train",
+    "probe-test", "transfer",
+)  # fmt: skip
 """Options of the jobs that name data."""
 EXCLUDES = ["/.git", "/.venv", "/.uv", "/.hashnext", "/infra", "/tests", "/runs", "/dist"]
 """What a job does not need of the repository; .gitignore is honoured as well. A pattern such as
@@ -32,7 +33,7 @@ CONNECT_TIMEOUT_S = 5.0
 POLL_S = 0.5
 
 
-def check_command(command: Sequence[str], repo: Path) -> None:
+def check(command: Sequence[str], repo: Path) -> None:
     """Refuse what would only fail on the cluster, minutes later.
 
     Args:
@@ -40,7 +41,8 @@ def check_command(command: Sequence[str], repo: Path) -> None:
         repo: folder that holds `jobs/` and its siblings.
 
     Raises:
-        ConfigError: no command, no such job, or an argument that is a relative path.
+        ConfigError: no command, no such job, or a relative path among the arguments or as
+            HASHNEXT_HOME.
     """
     if not command:
         raise ConfigError("job", "", "write it behind `--`: ... -- jobs.prepare --posts URI ...")
@@ -48,11 +50,11 @@ def check_command(command: Sequence[str], repo: Path) -> None:
     if not repo.joinpath(*module.split(".")).with_suffix(".py").is_file():
         jobs = sorted(f"jobs.{file.stem}" for file in repo.glob("jobs/[a-z]*.py"))
         raise ConfigError("job", module, f"no such module; there are {', '.join(jobs)}")
-    option = "argument"
-    for word in arguments:
-        name, _, value = word.partition("=") if word.startswith("--") else (option, "", word)
-        _check_location(name, value)
-        option = word if word.startswith("--") and not value else "argument"
+    for option, value in _options(arguments):
+        if option.lstrip("-").replace("_", "-") in LOCATIONS or "/" in value:
+            _require_absolute(option, value)
+    if home := settings.job_environment().get("HASHNEXT_HOME"):
+        _require_absolute("HASHNEXT_HOME", home)
 
 
 def connect(address: str) -> JobSubmissionClient:
@@ -84,12 +86,10 @@ def submit(client: JobSubmissionClient, command: Sequence[str], *, repo: Path, p
 
     Args:
         client: see `connect`.
-        command: see `check_command`.
+        command: see `check`.
         repo: folder that becomes the job's working directory.
         python: interpreter on the head.
     """
-    environment = settings.job_environment()
-    _check_location("HASHNEXT_HOME", environment.get("HASHNEXT_HOME", "/"))
     (library,) = hashnext.__path__
     return client.submit_job(
         entrypoint=shlex.join([python, "-m", *command]),
@@ -97,15 +97,18 @@ def submit(client: JobSubmissionClient, command: Sequence[str], *, repo: Path, p
             "working_dir": str(repo),
             "py_modules": [library],
             "excludes": EXCLUDES,
-            "env_vars": environment,
+            "env_vars": settings.job_environment(),
         },
     )
 
 
 async def print_logs(client: JobSubmissionClient, job_id: str) -> None:
-    """Print what the job writes, as it comes, until it ends."""
-    async for text in client.tail_job_logs(job_id):
-        print(text, end="", flush=True)
+    """Print what the job writes, as it comes, until it ends or the connection does."""
+    try:
+        async for text in client.tail_job_logs(job_id):
+            print(text, end="", flush=True)
+    except RuntimeError as error:
+        print(f"the stream of logs broke off ({error}); waiting for the end of {job_id}")
 
 
 def exit_status(client: JobSubmissionClient, job_id: str) -> int:
@@ -118,9 +121,23 @@ def exit_status(client: JobSubmissionClient, job_id: str) -> int:
     return job.driver_exit_code or 1
 
 
-def _check_location(option: str, value: str) -> None:
-    named = option.lstrip("-").replace("_", "-") in LOCATIONS or option == "HASHNEXT_HOME"
-    absolute = value.startswith("/") or re.match(r"[a-z][a-z0-9+.-]*:", value)
-    if value and (named or "/" in value) and not absolute:
-        rule = "a relative path means nothing on the cluster; give an absolute path or a URI there"
-        raise ConfigError(option, value, rule)
+def _options(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Each value with the option that it belongs to; `--key value` and `--key=value`."""
+    option = "argument"
+    for word in arguments:
+        if not word.startswith("--"):
+            yield option, word
+            option = "argument"
+        elif "=" in word:
+            key, _, value = word.partition("=")
+            yield key, value
+        else:
+            option = word
+
+
+def _require_absolute(key: str, location: str) -> None:
+    if not location.startswith("/") and not re.match(r"[a-z][a-z0-9+.-]*:", location):
+        raise ConfigError(
+            key, location,
+            "a relative path means nothing on the cluster; give an absolute path or a URI there",
+        )  # fmt: skip

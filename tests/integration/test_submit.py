@@ -22,11 +22,9 @@ from hashnext import settings
 REPO = Path(__file__).resolve().parents[2]
 RAY = Path(sys.executable).with_name("ray")
 
-JOB = '''"""A job that tells what it finds on the cluster, and fails with a status of its own."""
-
+TELL = """
 import os
 import sys
-import time
 
 import hashnext
 from hashnext import cluster, settings
@@ -36,10 +34,15 @@ print("folder", os.getcwd())
 print("store", settings.tracking_uri())
 print("commit", settings.git_commit())
 with cluster.session():
-    print("several nodes:", cluster.is_shared(), flush=True)
-time.sleep(float(sys.argv[1]))
-sys.exit(int(sys.argv[2]))
-'''
+    print("several nodes:", cluster.is_shared())
+sys.exit(int(sys.argv[1]))
+"""
+WAIT = """
+import time
+
+print("waiting", flush=True)
+time.sleep(600)
+"""
 
 
 @dataclass(frozen=True)
@@ -89,16 +92,17 @@ def cluster(home: Path) -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="module")
-def repo_with_job(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository with one job beside `jobs.submit`."""
+def repo_with_jobs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository with two jobs beside `jobs.submit`: one tells what it finds, one waits."""
     repo = tmp_path_factory.mktemp("repo")
     shutil.copytree(REPO / "jobs", repo / "jobs", ignore=shutil.ignore_patterns("__pycache__"))
-    (repo / "jobs" / "tell.py").write_text(JOB)
+    (repo / "jobs" / "tell.py").write_text(TELL)
+    (repo / "jobs" / "wait.py").write_text(WAIT)
     return repo
 
 
-def test_status_logs_code_and_settings_travel(cluster: Cluster, repo_with_job: Path) -> None:
-    run = cluster.submit("jobs.tell", "0", "3", repo=repo_with_job)
+def test_status_logs_code_and_settings_travel(cluster: Cluster, repo_with_jobs: Path) -> None:
+    run = cluster.submit("jobs.tell", "3", repo=repo_with_jobs)
     assert run.returncode == 3, run.stderr
     said = dict(line.split(" ", 1) for line in run.stdout.splitlines() if " " in line)
     assert "py_modules" in said["library"], "the library comes with the job"
@@ -109,15 +113,15 @@ def test_status_logs_code_and_settings_travel(cluster: Cluster, repo_with_job: P
 
 
 def test_logs_come_while_the_job_runs_and_ctrl_c_leaves_it(
-    cluster: Cluster, repo_with_job: Path
+    cluster: Cluster, repo_with_jobs: Path
 ) -> None:
-    command = cluster.command("jobs.tell", "600", "0")
+    command = cluster.command("jobs.wait")
     with subprocess.Popen(
-        command, cwd=repo_with_job, env=cluster.environment, stdout=subprocess.PIPE, text=True
+        command, cwd=repo_with_jobs, env=cluster.environment, stdout=subprocess.PIPE, text=True
     ) as run:
         assert run.stdout is not None
         job_id = next(line for line in run.stdout if line.startswith("submitted as")).split()[2]
-        assert any("several nodes" in line for line in run.stdout), "before the job has ended"
+        assert any(line == "waiting\n" for line in run.stdout), "before the job has ended"
         run.send_signal(signal.SIGINT)
         farewell = run.stdout.read()
     assert run.returncode == 130
@@ -138,11 +142,22 @@ def test_wrong_token_is_explained(cluster: Cluster) -> None:
 def test_prepare_and_pretrain_run_to_the_end(cluster: Cluster, tmp_path: Path) -> None:
     posts, words, shards, model = (str(tmp_path / name) for name in ("p", "v", "s", "m"))
     corpus = f"{posts}/posts.parquet"
+    short = ["--schedule.images", "2000", "--schedule.warmup-images", "200"]
     for command in (
         ["jobs.synthesize", "--out", posts, "--num-posts", "300", "--seed", "0"],
         ["jobs.vocabulary", "--posts", corpus, "--out", words, "--min-posts", "3"],
         ["jobs.prepare", "--posts", corpus, "--out", shards],
-        ["jobs.pretrain", "nano", "--shards", shards, "--vocabulary", words, "--out", model],
+        [
+            "jobs.pretrain",
+            "nano",
+            "--shards",
+            shards,
+            "--vocabulary",
+            words,
+            "--out",
+            model,
+            *short,
+        ],
     ):
         run = cluster.submit(*command)
         assert run.returncode == 0, f"{command[0]}\n{run.stdout}\n{run.stderr}"

@@ -74,6 +74,7 @@ def test_pods_mount_the_shared_volume_and_read_the_settings(name: str) -> None:
         assert volume["persistentVolumeClaim"]["claimName"] == names["PersistentVolumeClaim"]
         assert container["volumeMounts"] == [{"name": volume["name"], "mountPath": "/data"}]
         assert container["envFrom"] == [{"configMapRef": {"name": names["ConfigMap"]}}]
+        assert pod["securityContext"] == {"fsGroup": 1000}, "the image's user may write there"
         assert container["resources"]["requests"] == container["resources"]["limits"]
 
 
@@ -126,4 +127,5 @@ def test_image_copies_what_exists_and_starts_a_program() -> None:
         assert all(f"!{source}" in ignored for source in sources), "the builder would not see it"
     (start,) = re.findall(r"^CMD (.+)$", text, flags=re.MULTILINE)
     parse(yaml.safe_load(start))
+    assert "--uid 1000 hashnext" in text
     assert re.search(r"^USER hashnext$", text, flags=re.MULTILINE)

@@ -9,10 +9,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
+
 from hashnext.errors import ConfigError, DataError, PrivacyError, SchemaError
 from hashnext.posts.readers import PostSource
 from hashnext.posts.schema import Columns
-from PIL import Image
 
 ALL = ["post_id", "image", "image_uri", "hashtags", "public"]
 

@@ -49,6 +49,6 @@ def test_rounding_is_unbiased() -> None:
 
 @pytest.mark.parametrize("setting", [{"alpha": 1.5}, {"threshold": 0.0}, {"max_repeats": 0.5}])
 def test_bad_settings_name_key_and_value(setting: dict[str, float]) -> None:
-    (key, value), = setting.items()
+    ((key, value),) = setting.items()
     with pytest.raises(ConfigError, match=rf"resampling\.{key} = {value}"):
         ResamplingConfig(**setting)

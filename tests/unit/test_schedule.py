@@ -1,5 +1,7 @@
 """Learning rates at hand-computed points of the paper's schedule."""
 
+import itertools
+
 import pytest
 
 from hashnext.errors import ConfigError
@@ -17,7 +19,7 @@ def test_warm_up_rises_from_the_reference_rate() -> None:
     rates = [learning_rate(PAPER, BATCH, step * BATCH) for step in range(10)]
     assert rates[0] > 0.1
     assert rates == sorted(rates)
-    steps = [after - before for before, after in zip(rates, rates[1:], strict=False)]
+    steps = [after - before for before, after in itertools.pairwise(rates)]
     assert steps == pytest.approx([steps[0]] * 9)
 
 

@@ -1,12 +1,15 @@
 """What is refused before a job is sent anywhere."""
 
+import asyncio
 import socket
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from hashnext import submission
+from hashnext import settings, submission
 from hashnext.errors import ConfigError, StateError
 
 REPO = Path(__file__).resolve().parents[2]
@@ -22,7 +25,7 @@ REPO = Path(__file__).resolve().parents[2]
     ],
 )
 def test_absolute_locations_pass(arguments: tuple[str, ...]) -> None:
-    submission.check_command(("jobs.submit", *arguments), REPO)
+    submission.check(("jobs.submit", *arguments), REPO)
 
 
 @pytest.mark.parametrize(
@@ -37,18 +40,35 @@ def test_absolute_locations_pass(arguments: tuple[str, ...]) -> None:
 )
 def test_relative_locations_are_refused(arguments: tuple[str, ...], named: str) -> None:
     with pytest.raises(ConfigError, match="absolute path or a URI") as refused:
-        submission.check_command(("jobs.submit", *arguments), REPO)
+        submission.check(("jobs.submit", *arguments), REPO)
     assert named in str(refused.value)
 
 
 def test_unknown_job_names_the_known_ones() -> None:
     with pytest.raises(ConfigError, match=r"job = 'jobs.pretran': .* jobs\.submit"):
-        submission.check_command(("jobs.pretran",), REPO)
+        submission.check(("jobs.pretran",), REPO)
 
 
 def test_missing_command_tells_where_it_goes() -> None:
     with pytest.raises(ConfigError, match="behind `--`"):
-        submission.check_command((), REPO)
+        submission.check((), REPO)
+
+
+def test_relative_home_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HASHNEXT_HOME", ".hashnext")
+    with pytest.raises(ConfigError, match=r"HASHNEXT_HOME = '\.hashnext'"):
+        submission.check(("jobs.submit",), REPO)
+
+
+def test_settings_and_commit_are_passed_on_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow.test")
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "secret")
+    monkeypatch.setenv("HASHNEXT_HOME", "/data/home")
+    passed = settings.job_environment()
+    assert passed["HASHNEXT_GIT_COMMIT"] == settings.git_commit()
+    assert passed["HASHNEXT_HOME"] == "/data/home"
+    assert passed["MLFLOW_TRACKING_URI"] == "http://mlflow.test"
+    assert "MLFLOW_TRACKING_PASSWORD" not in passed, "a job's settings are shown to everybody"
 
 
 def test_address_must_be_http() -> None:
@@ -70,3 +90,16 @@ def test_address_that_never_answers(monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(StateError, match="timed out"):
             submission.connect(f"http://127.0.0.1:{server.getsockname()[1]}")
     assert time.monotonic() - started < 5
+
+
+def test_a_broken_stream_of_logs_is_no_failure_of_the_job(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    class Proxy:
+        async def tail_job_logs(self, job_id: str) -> AsyncIterator[str]:
+            yield "first line\n"
+            raise RuntimeError("idle for 60 s")
+
+    client: Any = Proxy()
+    asyncio.run(submission.print_logs(client, "job-1"))
+    assert capsys.readouterr().out.startswith("first line\nthe stream of logs broke off (idle")

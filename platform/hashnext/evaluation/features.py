@@ -90,7 +90,7 @@ def autocast(device: torch.device) -> AbstractContextManager[object]:
     if device.type == "cuda":
         native = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
-        native = bool(torch.cpu.get_capabilities().get("avx512_bf16"))
+        native = bool(torch.cpu._is_avx512_bf16_supported())  # torch 2.11 has no public one
     return torch.autocast(device.type, torch.bfloat16, enabled=native)
 
 

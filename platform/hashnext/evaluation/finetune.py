@@ -72,7 +72,7 @@ def finetune(
     """
     device, generator = pick_device(), torch.Generator().manual_seed(seed)
     tuned = _with_new_head(model, train.num_classes, generator)
-    tuned = tuned.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+    tuned.to(device, memory_format=torch.channels_last).train()
     pixels = _decode_whole(train, preprocess)
     targets = torch.from_numpy(np.searchsorted(train.classes, train.labels))
     parts = -(-len(train) // config.batch)
@@ -116,7 +116,7 @@ def augment(pixels: Tensor, size: int, generator: torch.Generator) -> Tensor:
 
 
 def _with_new_head(model: ResNeXt, num_classes: int, generator: torch.Generator) -> ResNeXt:
-    tuned = copy.deepcopy(model).cpu()
+    tuned: ResNeXt = copy.deepcopy(model)
     tuned.fc = nn.Linear(model.fc.in_features, num_classes)
     nn.init.normal_(tuned.fc.weight, std=HEAD_STD, generator=generator)
     nn.init.zeros_(tuned.fc.bias)

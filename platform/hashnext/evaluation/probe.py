@@ -92,7 +92,7 @@ def fit_probe(
         logits = standardised @ weight.T + bias * stretch
         loss = cross_entropy(logits, targets) + regularisation / 2 * weight.square().sum()
         loss.backward()  # type: ignore[no-untyped-call]
-        return float(loss)
+        return float(loss.detach())
 
     optimiser.step(closure)  # type: ignore[no-untyped-call]
     iterations = int(optimiser.state[parameters[0]]["n_iter"])

@@ -5,6 +5,7 @@ posts are cut into units. Private and held-out posts are never counted.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -27,10 +28,8 @@ class Tally(Protocol):
 def tally(source: PostSource, count: Tally) -> pa.Table:
     """Sums of `count` over the training posts of a source: `key` and its columns, sorted by key."""
     units = [pa.table({"unit": [index]}) for index in range(len(source.units))]
-    parts = ray.data.from_arrow(units).map_batches(
-        _tally_units, batch_size=None, batch_format="pyarrow",
-        fn_kwargs={"source": source, "count": count},
-    )  # fmt: skip
+    work = partial(_tally_units, source=source, count=count)
+    parts = ray.data.from_arrow(units).map_batches(work, batch_size=None, batch_format="pyarrow")
     total: pa.Table | None = None
     for part in parts.iter_batches(batch_size=None, batch_format="pyarrow"):
         total = _added(part if total is None else pa.concat_tables([total, part]))

@@ -119,4 +119,5 @@ def load() -> Lexicon:
 
 
 def _table(name: str) -> pa.Table:
-    return pq.read_table(pa.BufferReader(resources.files(data).joinpath(name).read_bytes()))
+    contents = resources.files(data).joinpath(name).read_bytes()
+    return pq.ParquetFile(pa.BufferReader(contents)).read()

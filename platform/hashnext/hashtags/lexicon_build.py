@@ -10,9 +10,8 @@ Three tables, without glosses, small enough to ship with the package:
 order, the most frequent first; `counts` says how often the semantic concordance has each.
 """
 
+import warnings
 from collections import Counter
-from collections.abc import Callable
-from contextlib import suppress
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -37,17 +36,21 @@ def open_wordnet(nltk_data: str | Path) -> Any:
     import nltk.data
     from nltk.corpus.reader.wordnet import WordNetCorpusReader
 
-    nltk.data.path.insert(0, str(Path(nltk_data).resolve()))  # NLTK opens nothing outside its path
-    reader = WordNetCorpusReader(_corpus_root(nltk_data, nltk.data.find), omw_reader=None)
+    folder = Path(nltk_data).resolve()
+    resource = _resource(folder)
+    nltk.data.path.insert(0, str(folder))  # NLTK opens nothing outside its path
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that there are no other languages
+        reader = WordNetCorpusReader(nltk.data.find(resource), omw_reader=None)
     if (found := reader.get_version()) != VERSION:
         raise ConfigError("wordnet", str(nltk_data), f"is WordNet {found}, not {VERSION}")
     return reader
 
 
-def _corpus_root(nltk_data: str | Path, find: Callable[[str], Any]) -> Any:
-    for resource in ("corpora/wordnet.zip/wordnet/", "corpora/wordnet/"):
-        with suppress(LookupError):
-            return find(resource)
+def _resource(nltk_data: Path) -> str:
+    for resource in ("corpora/wordnet.zip", "corpora/wordnet"):
+        if (nltk_data / resource).exists():
+            return resource.replace(".zip", ".zip/wordnet") + "/"
     raise ConfigError("wordnet", str(nltk_data), "holds no corpora/wordnet")
 
 
@@ -68,16 +71,17 @@ def wnid(offset: int) -> str:
 
 
 def _nouns(synsets: list[Any], rows: dict[int, int]) -> pa.Table:
-    parents = [synset.hypernyms() + synset.instance_hypernyms() for synset in synsets]
+    parents = [
+        sorted(rows[parent.offset()] for parent in synset.hypernyms() + synset.instance_hypernyms())
+        for synset in synsets
+    ]
     return pa.table({
         "wnid": [wnid(synset.offset()) for synset in synsets],
         "lexname": pa.array([synset.lexname() for synset in synsets]).dictionary_encode(),
         "instance": [bool(synset.instance_hypernyms()) for synset in synsets],
         "depth": pa.array([synset.min_depth() for synset in synsets], pa.int32()),
         "lemmas": [synset.lemma_names() for synset in synsets],
-        "hypernyms": pa.array(
-            [[rows[parent.offset()] for parent in row] for row in parents], pa.list_(pa.int32())
-        ),
+        "hypernyms": pa.array(parents, pa.list_(pa.int32())),
     })  # fmt: skip
 
 

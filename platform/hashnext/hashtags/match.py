@@ -9,7 +9,7 @@ from hashnext.hashtags.normalise import without_diacritics
 MAX_LENGTH = 100
 """Letters beyond which a tag is no noun: WordNet's longest is 65 written together."""
 MIN_STEM = 3
-"""Letters that an affix must leave: `instacat`, but not `instaup`."""
+"""Letters that an affix or a plural must leave: `instacat`, but not `instaup` or `ers`."""
 
 
 @dataclass(frozen=True)
@@ -65,38 +65,40 @@ AFFIXES = (
 """The habits, tried in this order. To teach another one, add a line."""
 
 
-def match(tag: str, lexicon: Lexicon) -> Match | None:
-    """The noun in a normalised tag by the first rule that finds one, or None.
+def matches(tag: str, lexicon: Lexicon) -> list[Match]:
+    """The nouns that a normalised tag can be, the likeliest first; empty when it is none.
 
-    The tag as a whole comes first, then its singular, then what an affix leaves of it.
+    The tag as a whole and its singulars come first (`eyes` is a lemma, an opinion, and the plural
+    of `eye`); only where they give nothing, what an affix leaves of it.
     """
     if len(tag) > MAX_LENGTH:
-        return None
-    if whole := _as_noun(tag, lexicon):
+        return []
+    if whole := list(_as_noun(tag, lexicon)):
         return whole
     for affix in AFFIXES:
         stem = affix.stem(tag)
-        if stem and (inner := _as_noun(stem, lexicon)):
-            return Match(inner.form, affix.rule, affix.confidence * inner.confidence)
-    return None
+        if stem and (inner := list(_as_noun(stem, lexicon))):
+            return [Match(m.form, affix.rule, affix.confidence * m.confidence) for m in inner]
+    return []
 
 
-def _as_noun(tag: str, lexicon: Lexicon) -> Match | None:
-    if lexicon.senses(tag):
-        return Match(tag, "lemma", 1.0)
+def _as_noun(tag: str, lexicon: Lexicon) -> Iterator[Match]:
+    if tag in lexicon.forms:
+        yield Match(tag, "lemma", 1.0)
     for singular in lexicon.exceptions.get(tag, []):
-        if lexicon.senses(singular):
-            return Match(singular, "irregular plural", 0.95)
+        if singular in lexicon.forms:
+            yield Match(singular, "irregular plural", 0.95)
     for singular in _singulars(tag):
-        if lexicon.senses(singular):
-            return Match(singular, "plural", 0.95)
+        if singular in lexicon.forms:
+            yield Match(singular, "plural", 0.95)
     plain = without_diacritics(tag)
-    if plain != tag and (inner := _as_noun(plain, lexicon)):
-        return Match(inner.form, "without diacritics", 0.9 * inner.confidence)
-    return None
+    if plain != tag:
+        for inner in _as_noun(plain, lexicon):
+            yield Match(inner.form, "without diacritics", 0.9 * inner.confidence)
 
 
 def _singulars(tag: str) -> Iterator[str]:
     for ending, replacement in PLURALS:
-        if tag.endswith(ending) and len(tag) > len(ending) + 1:
-            yield tag.removesuffix(ending) + replacement
+        singular = tag.removesuffix(ending) + replacement
+        if tag.endswith(ending) and len(singular) >= MIN_STEM:
+            yield singular

@@ -1,11 +1,11 @@
 """What a tag means: the noun in it, the senses that a picture can show, and the one chosen.
 
-A tag has one sense for the whole corpus. Its candidates are the visual senses of its noun, if
-these hold at least `MIN_VISUAL_SHARE` of the noun's use: #good is no commodity. Use is measured by
-the sense counts of the semantic concordance, plus `SMOOTHING` for each sense and as much again
-where the noun is the synset's first name. Among several candidates the company decides: posts
-that carry the tag together with a name of the sense, of a hypernym or of a hyponym of it, beyond
-what chance gives. Where no company is kept, the sense used most wins.
+A noun has one sense for the whole corpus, whichever way it is tagged (#slug, #slugs). Its
+candidates are its visual senses, if these hold at least `MIN_VISUAL_SHARE` of its use: #good is no
+commodity. Use is measured by the sense counts of the semantic concordance, plus `SMOOTHING` for
+each sense and as much again where the noun is the synset's first name. Among several candidates
+the company decides: posts that carry the tag together with a name of the sense, of a hypernym or
+of a hyponym of it, beyond what chance gives. Where no company is kept, the sense used most wins.
 """
 
 import csv
@@ -17,7 +17,7 @@ from importlib import resources
 
 from hashnext.hashtags import data
 from hashnext.hashtags.lexicon import Lexicon
-from hashnext.hashtags.match import Match, match
+from hashnext.hashtags.match import Match, matches
 from hashnext.hashtags.normalise import normalise
 from hashnext.hashtags.visual import VisualPolicy
 
@@ -50,21 +50,24 @@ class Reader:
         """Candidates of a normalised tag, or the reason why there are none."""
         if not tag:
             return Reading(None, {}, "nothing left after normalisation")
-        found = match(tag, self.lexicon)
-        if found is None:
+        readings = [self._read_noun(found) for found in matches(tag, self.lexicon)]
+        if not readings:
             return Reading(None, {}, "no noun synset")
+        return next((reading for reading in readings if reading.shares), readings[0])
+
+    def _read_noun(self, found: Match) -> Reading:
         if why := self._reviewed.get(found.form):
             return Reading(found, {}, f"reviewed: {why}")
         shares = self._shares(found.form)
         outs = {synset: self.visual.why_out(synset) for synset in shares}
         visual = {synset: share for synset, share in shares.items() if outs[synset] is None}
         if sum(visual.values()) < MIN_VISUAL_SHARE:
-            first = max(shares, key=lambda synset: (outs[synset] is not None, shares[synset]))
-            return Reading(found, {}, outs[first] or "")
+            main = max(outs.keys() - visual.keys(), key=lambda synset: (shares[synset], -synset))
+            return Reading(found, {}, outs[main] or "")
+        if not self.only_ilsvrc:
+            return Reading(found, visual, "")
         inside = {s: share for s, share in visual.items() if s in self.lexicon.ilsvrc}
-        if self.only_ilsvrc and not inside:
-            return Reading(found, {}, "outside scope imagenet")
-        return Reading(found, inside if self.only_ilsvrc else visual, "")
+        return Reading(found, inside, "" if inside else "outside scope imagenet")
 
     def _shares(self, form: str) -> dict[int, float]:
         synsets = self.lexicon.senses(form)
@@ -127,7 +130,7 @@ def choose(
     together: Mapping[tuple[str, str], int],
     num_posts: int,
 ) -> dict[str, int]:
-    """One synset for every tag that has candidates.
+    """One synset for every tag that has candidates, the same for all tags with the same noun.
 
     Args:
         readings: what each tag can mean.
@@ -144,12 +147,16 @@ def choose(
             if (tag, other) in together
         )
 
-    chosen: dict[str, int] = {}
+    scores: dict[str, dict[int, float]] = {}
     for tag, reading in readings.items():
-        if reading.shares:
-            scores = {
-                synset: PRIOR_POSTS * share + beyond_chance(tag, kin.get(tag, {}).get(synset, ()))
-                for synset, share in reading.shares.items()
-            }
-            chosen[tag] = max(scores, key=lambda synset: scores[synset])
-    return chosen
+        for synset, share in reading.shares.items():
+            of_noun = scores.setdefault(_noun(reading), {})
+            friends = kin.get(tag, {}).get(synset, ())
+            of_noun[synset] = of_noun.get(synset, PRIOR_POSTS * share) + beyond_chance(tag, friends)
+    best = {noun: max(of, key=lambda synset: of[synset]) for noun, of in sorted(scores.items())}
+    return {tag: best[_noun(reading)] for tag, reading in readings.items() if reading.shares}
+
+
+def _noun(reading: Reading) -> str:
+    assert reading.match
+    return reading.match.form

@@ -60,9 +60,10 @@ class LabelView:
 
     def _ancestor_keys(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
         rows, ids = np.divmod(keys, self.num_labels)
-        picked = spans(self.ancestor_offsets[ids], self.ancestor_offsets[ids + 1])
-        counts = self.ancestor_offsets[ids + 1] - self.ancestor_offsets[ids]
-        return np.repeat(rows, counts) * self.num_labels + self.ancestors[picked]
+        starts, stops = self.ancestor_offsets[ids], self.ancestor_offsets[ids + 1]
+        above = self.ancestors[spans(starts, stops)]
+        found: NDArray[np.int64] = np.repeat(rows, stops - starts) * self.num_labels + above
+        return found
 
     def _ragged(self, keys: NDArray[np.int64], num_rows: int) -> Ragged:
         rows, ids = np.divmod(keys, self.num_labels)
@@ -93,7 +94,8 @@ def spans(starts: NDArray[np.int64], stops: NDArray[np.int64]) -> NDArray[np.int
     """Indices of many half-open ranges, one after the other: [2, 5), [7, 8) as 2 3 4 7."""
     counts = stops - starts
     first = np.cumsum(counts) - counts
-    return np.arange(counts.sum()) + np.repeat(starts - first, counts)
+    indices: NDArray[np.int64] = np.arange(counts.sum()) + np.repeat(starts - first, counts)
+    return indices
 
 
 def make_view(

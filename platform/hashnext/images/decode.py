@@ -34,7 +34,7 @@ class DecodeLimits:
                 raise ConfigError(f"limits.{key}", getattr(self, key), "must be at least 1")
 
 
-class ImageRejected(DataError):
+class ImageRejected(DataError):  # noqa: N818 - an outcome, with a reason to record
     """An image that cannot be used.
 
     Attributes:

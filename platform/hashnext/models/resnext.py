@@ -36,7 +36,7 @@ class ResNeXtConfig:
             raise ConfigError("model.blocks", self.blocks, "every stage needs at least one block")
 
 
-class ResNeXt(ResNet):
+class ResNeXt(ResNet):  # type: ignore[misc]  # torchvision ships no types
     """torchvision's ResNet with bottleneck blocks, plus `features`."""
 
     def __init__(self, config: ResNeXtConfig, num_labels: int) -> None:
@@ -51,7 +51,7 @@ class ResNeXt(ResNet):
         if config.small_stem:
             self.conv1 = nn.Conv2d(3, 64, 3, padding=1, bias=False)
             nn.init.kaiming_normal_(self.conv1.weight, mode="fan_out", nonlinearity="relu")
-            self.maxpool = nn.Identity()  # type: ignore[assignment]
+            self.maxpool = nn.Identity()
 
     def features(self, images: Tensor) -> Tensor:
         """Pooled features before the label head.

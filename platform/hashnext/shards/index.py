@@ -71,11 +71,11 @@ def build_index(shards: Folder, manifest: Manifest, view: LabelView) -> LabelInd
     """Apply a vocabulary to all the shards, one Ray task a file."""
     files = [pa.table({"file": [number]}) for number in range(len(manifest.files))]
     dataset = ray.data.from_arrow(files).map_batches(
-        label_file,
+        label_file,  # type: ignore[arg-type]  # Ray types no further arguments
         fn_kwargs={"shards": shards, "manifest": manifest, "view": view},
         batch_size=1,
     )
-    pieces = [batch for batch in dataset.iter_batches(batch_size=None, batch_format="pyarrow")]
+    pieces = list(dataset.iter_batches(batch_size=None, batch_format="pyarrow"))
     return _merge(pieces, manifest.rows)
 
 

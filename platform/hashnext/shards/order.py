@@ -17,6 +17,8 @@ from hashnext.shards.resampling import Floats, stochastic_round
 
 Ints = NDArray[np.int64]
 
+KEPT = 65_536
+"""Samples of a stream that stay readable behind the latest read."""
 ROUNDING, PHASE, PERMUTATION, JITTER = 1, 2, 3, 4  # what a draw is for
 
 
@@ -35,13 +37,11 @@ class Samples:
 
     def where(self, mask: NDArray[np.bool_]) -> "Samples":
         """The samples that the mask selects."""
-        return Samples(
-            self.posts[mask], self.epochs[mask], self.repeats[mask], self.streams[mask]
-        )
+        return Samples(self.posts[mask], self.epochs[mask], self.repeats[mask], self.streams[mask])
 
 
 class Order:
-    """Random access, going forward, to the total order of a run."""
+    """Access to the total order of a run, forward but for some thousand samples a stream."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class Order:
         self._dropped = [0] * streams
 
     def take(self, start: int, stop: int) -> Samples:
-        """Samples start..stop of the run; `start` may not go back."""
+        """Samples start..stop of the run; Ray may run an actor's tasks a little out of order."""
         numbers = np.arange(start, stop)
         streams = numbers % self.streams
         rows = np.empty((len(numbers), 3), dtype=np.int64)
@@ -102,10 +102,10 @@ class Order:
             return np.empty((0, 3), dtype=np.int64)
         while self._dropped[stream] + len(self._queues[stream]) <= offsets[-1]:
             self._append_epoch()
-        first = int(offsets[0]) - self._dropped[stream]
-        assert first >= 0, "an order is read forward"
-        self._queues[stream] = self._queues[stream][first:]
-        self._dropped[stream] += first
+        old = max(int(offsets[0]) - self._dropped[stream] - KEPT, 0)
+        self._queues[stream] = self._queues[stream][old:]
+        self._dropped[stream] += old
+        assert offsets[0] >= self._dropped[stream], "an order is read forward, by and large"
         return self._queues[stream][offsets - self._dropped[stream]]
 
     def _append_epoch(self) -> None:

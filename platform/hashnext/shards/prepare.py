@@ -55,7 +55,7 @@ def prepare(source: PostSource, out: Folder, config: PrepareConfig, meter: Meter
 
 
 def group_units(units: Sequence[Unit], rows: int) -> list[list[Unit]]:
-    """Consecutive units together until they hold about `rows` posts; units of unknown size alone."""
+    """Consecutive units together, up to about `rows` posts; units of unknown size alone."""
     groups: list[list[Unit]] = []
     held = rows
     for unit in units:
@@ -91,7 +91,7 @@ def _run_parts(
     if not todo:
         return
     dataset = ray.data.from_arrow([pa.table({"part": [part]}) for part in todo]).map_batches(
-        prepare_part,
+        prepare_part,  # type: ignore[arg-type]  # Ray types no further arguments
         fn_kwargs={"source": source, "out": out, "config": config, "parts": parts},
         batch_size=1,
     )

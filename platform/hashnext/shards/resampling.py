@@ -61,9 +61,7 @@ class Resampling:
         return float(self.factors.sum())
 
 
-def resample(
-    config: ResamplingConfig, frequencies: Floats, rarest: Floats
-) -> Resampling:
+def resample(config: ResamplingConfig, frequencies: Floats, rarest: Floats) -> Resampling:
     """Repeat factor of every post.
 
     Since r(h) falls with f(h), a post's factor is that of its rarest label.

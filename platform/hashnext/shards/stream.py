@@ -118,9 +118,7 @@ def training_batches(
         yield _empty(data)
 
 
-def evaluation_batches(
-    data: TrainingSet, *, batch: int, rank: int, world: int
-) -> Iterator[Batch]:
+def evaluation_batches(data: TrainingSet, *, batch: int, rank: int, world: int) -> Iterator[Batch]:
     """A worker's share of the posts of `data.index`, once each, centre crops, in their order."""
     crops = Crops(data.config.size, None)
     starts = range(rank * batch, len(data.index), world * batch)
@@ -175,8 +173,8 @@ def _run(
     context.target_max_block_size = 1 << 30  # a batch must not be cut
     context.enable_progress_bars = False
     with DataContext.current(context):
-        dataset = ray.data.from_arrow([pa.table({"start": [start]}) for start in starts])
-        dataset = dataset.map_batches(
+        items = ray.data.from_arrow([pa.table({"start": [start]}) for start in starts])
+        dataset = items.map_batches(
             loader[0],
             fn_constructor_args=loader[1],
             batch_size=1,

@@ -29,7 +29,9 @@ class TrainingState:
     """Row groups that could not be read, with the error."""
 
 
-def save(folder: Path, model: dict[str, Any], optimiser: dict[str, Any], state: TrainingState) -> None:
+def save(
+    folder: Path, model: dict[str, Any], optimiser: dict[str, Any], state: TrainingState
+) -> None:
     """Write a checkpoint into an existing folder."""
     document = {
         "model": model, "optimiser": optimiser, "images_seen": state.images_seen,

@@ -2,8 +2,8 @@
 
 import tempfile
 import threading
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,7 +20,6 @@ from hashnext.errors import ConfigError, StateError
 from hashnext.progress import Meter
 from hashnext.registry.store import RunLogger
 from hashnext.storage import Folder
-from hashnext.training.checkpoint import TrainingState
 from hashnext.training.loop import Metrics
 from hashnext.training.worker import Outcome, Run, work
 
@@ -143,7 +142,7 @@ def fit(
     _check_resources(workers, use_gpu)
     board = Board.remote()  # type: ignore[attr-defined]
     trainer = ray.train.torch.TorchTrainer(
-        _worker,
+        _worker,  # type: ignore[arg-type]  # Ray does not type the returned value
         train_loop_config={"run": ray.put(run), "board": board},
         scaling_config=ScalingConfig(
             num_workers=workers.num_workers, use_gpu=use_gpu,
@@ -155,7 +154,7 @@ def fit(
             storage_filesystem=None if out.is_local else out.filesystem,
             failure_config=FailureConfig(max_failures=workers.max_failures),
             checkpoint_config=CheckpointConfig(num_to_keep=workers.keep_checkpoints),
-            callbacks=[LogToMlflow(logger)],
+            callbacks=[LogToMlflow(logger)],  # type: ignore[list-item]  # of Train v2
         ),
     )  # fmt: skip
     with _watching(board, meter):
@@ -164,7 +163,8 @@ def fit(
         except ray.train.TrainingFailedError as error:
             raise StateError(f"training failed and was not restarted again: {error}") from error
     assert result.checkpoint is not None
-    return result.return_value, result.checkpoint
+    outcome: Outcome = result.return_value  # type: ignore[attr-defined]  # of Train v2
+    return outcome, result.checkpoint
 
 
 def _worker(config: dict[str, Any]) -> Outcome | None:
@@ -190,21 +190,19 @@ def _check_resources(workers: WorkersConfig, use_gpu: bool) -> None:
         )  # fmt: skip
 
 
-class _watching:
-    """Copies the board to the meter from a thread while the block runs."""
+@contextmanager
+def _watching(board: Any, meter: Meter) -> Iterator[None]:
+    """Copy the board to the meter from a thread while the block runs."""
+    done = threading.Event()
 
-    def __init__(self, board: Any, meter: Meter) -> None:
-        self.board, self.meter = board, meter
-        self.stop = threading.Event()
-        self.thread = threading.Thread(target=self._poll, daemon=True)
+    def poll() -> None:
+        while not done.wait(POLL_S):
+            meter.update(*ray.get(board.read.remote()))
 
-    def __enter__(self) -> None:
-        self.thread.start()
-
-    def __exit__(self, *_: object) -> None:
-        self.stop.set()
-        self.thread.join()
-
-    def _poll(self) -> None:
-        while not self.stop.wait(POLL_S):
-            self.meter.update(*ray.get(self.board.read.remote()))
+    thread = threading.Thread(target=poll, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()

@@ -13,6 +13,7 @@ from hashnext.registry.package import Preprocess
 from hashnext.shards.stream import Batch
 from hashnext.training.loss import softmax_loss
 
+
 @dataclass(frozen=True, kw_only=True)
 class OptimiserConfig:
     """SGD with Nesterov momentum, as in the paper."""

@@ -106,6 +106,6 @@ def _held_out(
 
 
 def _set_threads(device: torch.device, world: int) -> None:
-    """Ray gives a worker one thread per logical CPU asked for; a CPU worker needs its real share."""
+    """Ray gives a worker one thread per logical CPU; a CPU worker needs its real share."""
     if device.type == "cpu":
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // world))

@@ -3,7 +3,19 @@
 from dataclasses import dataclass
 
 from hashnext.posts.synthetic.primitives import (
-    Primitive, arc, blob, disc, dots, horn, line, pair, petals, poly, ridge, star, tiles,
+    Primitive,
+    arc,
+    blob,
+    disc,
+    dots,
+    horn,
+    line,
+    pair,
+    petals,
+    poly,
+    ridge,
+    star,
+    tiles,
 )  # fmt: skip
 
 Part = tuple[Primitive, str, *tuple[float, ...]]

@@ -8,7 +8,7 @@ from random import Random
 from PIL import Image, ImageChops, ImageColor, ImageDraw, ImageEnhance, ImageFilter
 
 from hashnext.posts.synthetic.concepts import Concept
-from hashnext.posts.synthetic.primitives import Outlines, Point, Primitive, star
+from hashnext.posts.synthetic.primitives import Outlines, Point, star
 
 OVERSAMPLING = 3
 COLOURS = {
@@ -19,7 +19,19 @@ COLOURS = {
     "teal": "#4fb3b0", "sea": "#3d85c0", "navy": "#2c5384", "glass": "#a5d3ea", "ice": "#e3f3fb",
     "sky": "#a9d6ee", "dusk": "#7d6ba0",
 }  # fmt: skip
-PAINTS = ["coral", "gold", "teal", "sea", "violet", "pink", "leaf", "red", "orange", "navy", "cream"]
+PAINTS = [
+    "coral",
+    "gold",
+    "teal",
+    "sea",
+    "violet",
+    "pink",
+    "leaf",
+    "red",
+    "orange",
+    "navy",
+    "cream",
+]
 FURS = ["orange", "slate", "ink", "sand", "bark", "silver"]
 BACKDROPS = [
     ("#fbe9d7", "#f3b9a5"), ("#dff1f5", "#8fc0d9"), ("#e9f2d8", "#98bf8a"), ("#efe6f5", "#b3a0d4"),
@@ -54,7 +66,9 @@ def _place(canvas: Image.Image, concept: Concept, at: Point, scale: float, rng: 
     turn, flip = radians(rng.uniform(-1, 1) * (concept.turn or 0)), rng.choice((-1, 1))
     wide, tall = flip * scale * rng.uniform(0.85, 1.15), scale * rng.uniform(0.85, 1.15)
     bend, phase = rng.uniform(-0.08, 0.08), rng.uniform(0, 6)
-    drawn = dict(zip(("any", "other", "fur"), (*rng.sample(PAINTS, 2), rng.choice(FURS)), strict=True))
+    drawn = dict(
+        zip(("any", "other", "fur"), (*rng.sample(PAINTS, 2), rng.choice(FURS)), strict=True)
+    )
     tint, strength = rng.choices(range(256), k=3), rng.uniform(0, 0.2)
 
     def placed(point: Point) -> Point:
@@ -62,7 +76,10 @@ def _place(canvas: Image.Image, concept: Concept, at: Point, scale: float, rng: 
         return at[0] + x * cos(turn) - y * sin(turn), at[1] + x * sin(turn) + y * cos(turn)
 
     parts = [
-        (_mixed(_rgb(drawn.get(colour, colour)), tint, strength), [[*map(placed, o)] for o in outlines])
+        (
+            _mixed(_rgb(drawn.get(colour, colour)), tint, strength),
+            [[*map(placed, o)] for o in outlines],
+        )
         for colour, outlines in _outlines(concept)
     ]
     if concept.turn is not None:
@@ -82,7 +99,10 @@ def _fill(canvas: Image.Image, outline: list[Point], colour: Colour) -> None:
     """Fill an outline, lit from the upper left; small ones flat."""
     xs, ys = zip(*outline, strict=True)
     left, top = max(int(min(xs)), 0), max(int(min(ys)), 0)
-    width, height = min(int(max(xs)) + 1, canvas.width) - left, min(int(max(ys)) + 1, canvas.height) - top
+    width, height = (
+        min(int(max(xs)) + 1, canvas.width) - left,
+        min(int(max(ys)) + 1, canvas.height) - top,
+    )
     if min(width, height) < 8 * OVERSAMPLING:
         ImageDraw.Draw(canvas).polygon(outline, fill=colour)
         return

@@ -1,0 +1,121 @@
+"""README.md is honest: each of its commands is accepted by its program, and it runs."""
+
+import re
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests.command_lines import parse
+
+REPO = Path(__file__).resolve().parents[2]
+NOT_RUN = {
+    "make": "CI runs check, test and test-slow; a test of its own runs the quickstart",
+    "uv run -m jobs.quickstart": "a test of its own runs it",
+    "uv run -m jobs.submit": "needs a cluster; tests/integration/test_submit.py has one",
+    "docker": "needs Docker; tests/unit/test_infra.py reads the Dockerfile",
+    "kubectl": "needs Kubernetes; tests/unit/test_infra.py reads the manifests",
+}
+"""Start of a command, and why it is not run here."""
+SMALLER = {
+    "--num-posts 3000": "--num-posts 600",
+    "jobs.pretrain nano": "jobs.pretrain nano --schedule.images 2000 --schedule.warmup-images 200",
+    "--out runs/sweep": "--out runs/sweep --images 1000",
+}
+"""What the README says, and what is run instead to save time."""
+START_LIMIT_S = 120
+
+
+def commands() -> list[str]:
+    """Every command of the README's `sh` blocks, in order, without its comment."""
+    blocks = re.findall(r"^```sh\n(.*?)^```$", (REPO / "README.md").read_text(), re.M | re.S)
+    lines = [line for block in blocks for line in block.splitlines()]
+    return [re.sub(r"\s+#.*", "", line) for line in lines]
+
+
+def is_run(command: str) -> bool:
+    """False when `NOT_RUN` tells why not."""
+    return not any(re.match(rf"{re.escape(start)}\b", command) for start in NOT_RUN)
+
+
+def test_no_reason_is_left_over() -> None:
+    for start in NOT_RUN:
+        assert any(command.startswith(start) for command in commands()), start
+    for said in SMALLER:
+        assert any(said in command for command in commands()), said
+
+
+@pytest.mark.parametrize("command", [c for c in commands() if c.startswith("uv run")])
+def test_arguments_are_accepted(command: str) -> None:
+    _, _, *words = shlex.split(command)
+    parse(["python", *words])
+
+
+@pytest.mark.parametrize("command", [c for c in commands() if c.startswith("make")])
+def test_make_has_the_target(command: str) -> None:
+    assert re.search(rf"^{command.split()[1]}:", (REPO / "Makefile").read_text(), re.MULTILINE)
+
+
+def test_files_that_the_readme_names_exist() -> None:
+    text = (REPO / "README.md").read_text()
+    named = re.findall(r"\]\((?!http)([^)]+)\)|(?:-f|file) (infra/\S+)", text)
+    assert len(named) >= 4
+    for link, file in named:
+        assert (REPO / (link or file)).exists(), link or file
+
+
+@pytest.mark.slow
+def test_commands_run_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for folder in ("jobs", "serve", "tuning"):
+        shutil.copytree(REPO / folder, tmp_path / folder)
+    Image.linear_gradient("L").save(tmp_path / "photo.jpg")
+    monkeypatch.setenv("HASHNEXT_HOME", str(tmp_path / "home"))
+    port = _free_port()
+    servers: list[subprocess.Popen[bytes]] = []
+    try:
+        for command in filter(is_run, commands()):
+            words = _words(command, port)
+            if "serve.app" in words:
+                servers.append(subprocess.Popen(words, cwd=tmp_path))
+                _wait_for(f"http://127.0.0.1:{port}/healthz", servers[-1])
+                continue
+            run = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
+            assert run.returncode == 0, f"{command}\n{run.stdout}\n{run.stderr}"
+        assert servers, "the endpoint was never started"
+    finally:
+        for server in servers:
+            server.send_signal(signal.SIGINT)
+            assert server.wait(START_LIMIT_S) == 0
+
+
+def _words(command: str, port: int) -> list[str]:
+    """The command as it is run here: shorter, in this environment, on a free port."""
+    for said, instead in SMALLER.items():
+        command = command.replace(said, instead)
+    words = shlex.split(command.replace("8000", str(port)))
+    return [sys.executable, *words[2:]] if words[:2] == ["uv", "run"] else words
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def _wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + START_LIMIT_S
+    while time.monotonic() < deadline:
+        assert server.poll() is None, f"the endpoint stopped with {server.returncode}"
+        with suppress(OSError):
+            urllib.request.urlopen(url, timeout=5).close()
+            return
+        time.sleep(0.5)
+    raise AssertionError(f"{url} did not answer in {START_LIMIT_S} s")

@@ -1,0 +1,105 @@
+"""The stream of batches: the planned samples, whatever the workers, start or shard."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import Corpus
+
+from hashnext.hashtags.vocabulary import Vocabulary
+from hashnext.recipes import recipe
+from hashnext.shards.ledger import Ledger
+from hashnext.shards.stream import Batch, TrainingSet, evaluation_batches, training_batches
+from hashnext.storage import Folder
+from hashnext.training.pretrain import Plan, plan
+
+BATCH, IMAGES = 64, 64 * 6 + 10
+
+
+@pytest.fixture(scope="module")
+def planned(corpus: Corpus) -> Plan:
+    """The nano recipe over the small corpus."""
+    return plan(recipe("nano"), Folder.at(corpus.shards), Vocabulary.load(corpus.vocabulary))
+
+
+def batches(data: TrainingSet, start: int = 0, rank: int = 0, world: int = 1) -> list[Batch]:
+    stream = training_batches(data, batch=BATCH, images=IMAGES, start=start, rank=rank, world=world)
+    return list(stream)
+
+
+def ledger(shares: list[list[Batch]]) -> str:
+    ledgers = []
+    for share in shares:
+        one = Ledger.empty(16)
+        for batch in share:
+            samples = batch.samples
+            one.add(samples.streams, samples.epochs, batch.keys, samples.repeats)
+        ledgers.append(one)
+    return ledgers[0].merged(ledgers).digest
+
+
+def test_batches_are_the_orders_samples(planned: Plan) -> None:
+    data = planned.run.training
+    found = batches(data)
+    assert [len(batch) for batch in found] == [64] * 6 + [10]
+    order = data.order().take(0, IMAGES)
+    assert (np.concatenate([b.samples.posts for b in found]) == order.posts).all()
+    for batch in found:
+        assert batch.images.shape[1:] == (64, 64, 3)
+        assert batch.images.dtype == np.uint8
+        assert (np.diff(batch.offsets) >= 1).all()
+        assert 0.2 < batch.flips.mean() < 0.8 or len(batch) < 64
+
+
+def test_workers_and_restarts_give_the_same_samples(planned: Plan) -> None:
+    data = planned.run.training
+    whole = batches(data)
+    shared = [batches(data, rank=rank, world=3) for rank in range(3)]
+    resumed = [whole[:2] + batches(data, start=2 * BATCH)]
+    assert {len(share) for share in shared} == {7}, "every worker takes every step"
+    assert ledger(shared) == ledger([whole]) == ledger(resumed)
+    again = resumed[0][2]
+    assert (again.images == whole[2].images).all(), "crops are replayed, too"
+    assert (again.flips == whole[2].flips).all()
+
+
+def test_labels_belong_to_their_images(planned: Plan, corpus: Corpus) -> None:
+    names = planned.vocabulary.labels["name"].to_pylist()
+    colours = {"dog": 0, "cat": 1, "pizza": 2}
+    checked = 0
+    for batch in batches(planned.run.training)[:2]:
+        strongest = batch.images.reshape(len(batch), -1, 3).mean(axis=1).argmax(axis=1)
+        for i in range(len(batch)):
+            labels = [names[j] for j in batch.labels[batch.offsets[i] : batch.offsets[i + 1]]]
+            for label in labels:
+                if label in colours:
+                    assert strongest[i] == colours[label]
+                    checked += 1
+    assert checked > 40
+
+
+def test_evaluation_reads_each_held_out_post_once(planned: Plan) -> None:
+    data = planned.run.held_out
+    shares = [list(evaluation_batches(data, batch=4, rank=rank, world=2)) for rank in range(2)]
+    keys = np.concatenate([batch.keys for share in shares for batch in share])
+    assert sorted(keys.tolist()) == sorted(data.index.keys.tolist())
+    assert len(keys) > 5
+
+
+def test_a_damaged_row_group_is_skipped_and_named(corpus: Corpus, tmp_path: Path) -> None:
+    shutil.copytree(corpus.shards, tmp_path / "shards")
+    vocabulary = Vocabulary.load(corpus.vocabulary)
+    planned = plan(recipe("nano"), Folder.at(tmp_path / "shards"), vocabulary)
+    part = next((tmp_path / "shards").glob("part-*.parquet"))
+    data = bytearray(part.read_bytes())
+    image = data.index(b"\xff\xd8\xff", 20_000)
+    data[image : image + 40] = bytes(40)
+    part.write_bytes(data)
+    found = batches(planned.run.training)
+    skipped = {group: error for batch in found for group, error in batch.skipped.items()}
+    assert len(skipped) == 1
+    (group,) = skipped
+    order = planned.run.training.order().take(0, IMAGES)
+    sound = planned.run.training.index.row_groups[order.posts] != group
+    assert (np.concatenate([b.samples.posts for b in found]) == order.posts[sound]).all()

@@ -1,0 +1,204 @@
+"""The vocabulary job over small posts: counts, decisions, privacy, hold-out, cuts and errors."""
+
+import random
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from hashnext.errors import ConfigError, DataError, PrivacyError, StateError
+from hashnext.hashtags.build import VocabularyConfig, build_vocabulary, recount
+from hashnext.hashtags.normalise import normalise
+from hashnext.hashtags.vocabulary import Vocabulary
+from hashnext.posts.identity import held_out, post_keys
+from hashnext.posts.readers import PostSource
+from hashnext.storage import Folder
+from jobs.vocabulary import VocabularyJob, main
+
+TAGS = ["#Dog", "dogs", "Beagle", "beagle", "animal", "ursus_arctos", "#BrownBear", "cat", "love"]
+TAGS += ["girl", "instadog", "#tbt", "#🐶", "crane", "redwine", "trafficlight", None]
+
+pytestmark = pytest.mark.usefixtures("ray_session")
+
+
+def some_posts(num_posts: int = 600) -> pa.Table:
+    """Posts with few and many tags, private and held-out ones; #secrettag only on private posts."""
+    draw = random.Random(0)
+    tags = [draw.sample(TAGS, draw.randrange(5)) for _ in range(num_posts)]
+    public = [draw.random() < 0.9 for _ in range(num_posts)]
+    tags = [row if open_ else [*row, "secrettag"] for row, open_ in zip(tags, public, strict=True)]
+    return pa.table({
+        "post_id": [f"p{i}" for i in range(num_posts)], "public": public,
+        "image": pa.array([b""] * num_posts, pa.binary()),
+        "hashtags": pa.array(tags, pa.list_(pa.string())),
+    })  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def posts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("posts") / "posts.parquet"
+    pq.write_table(some_posts(), path, row_group_size=90)
+    return path
+
+
+@pytest.fixture(scope="module")
+def training(posts: Path) -> list[list[str]]:
+    """Tags of the posts that count, read without our readers."""
+    table = pq.read_table(posts)
+    keep = table["public"].to_numpy() & ~held_out(post_keys(table["post_id"]))
+    rows = table["hashtags"].filter(pa.array(keep)).to_pylist()
+    return [[tag for tag in row if tag is not None] for row in rows]
+
+
+@pytest.fixture(scope="module")
+def vocabulary(posts: Path, ray_session: None) -> Vocabulary:
+    return build_vocabulary(PostSource.open(posts), VocabularyConfig())
+
+
+def naive_labels(vocabulary: Vocabulary, tags: list[str]) -> set[int]:
+    """Labels of a post by their definition."""
+    decisions = vocabulary.decisions.to_pylist()
+    label = {row["normalised"]: row["label_id"] for row in decisions}
+    found = {label[normalise(tag)] for tag in tags} - {None}
+    rows = vocabulary.labels.to_pylist()
+    above = {wnid for one in found for wnid in rows[one]["parents"]}
+    return {one for one in found if rows[one]["wnid"] not in above}
+
+
+def test_counts_equal_a_naive_recount(vocabulary: Vocabulary, training: list[list[str]]) -> None:
+    assert vocabulary.meta["posts"] == len(training)
+    per_post = [naive_labels(vocabulary, tags) for tags in training]
+    counts = Counter(one for labels in per_post for one in labels)
+    assert vocabulary.labels["posts"].to_pylist() == [
+        counts[one] for one in range(vocabulary.num_labels)
+    ]
+    assert vocabulary.meta["labelled"] == sum(map(bool, per_post))
+    np.testing.assert_allclose(vocabulary.frequencies()[0], counts[0] / len(training))
+
+
+def test_every_hashtag_has_one_decision(vocabulary: Vocabulary, training: list[list[str]]) -> None:
+    counts = Counter(tag for tags in training for tag in set(tags))
+    rows = vocabulary.decisions.to_pylist()
+    assert {row["hashtag"]: row["posts"] for row in rows} == counts
+    assert len(rows) == len(counts)
+    assert all(row["reason"] and row["rule"] for row in rows)
+    reasons = {row["hashtag"]: row["reason"] for row in rows}
+    assert reasons["#BrownBear"] == "names n02132136 (brown bear)"
+    assert reasons["#🐶"] == "nothing left after normalisation"
+    assert reasons["girl"] == "person noun (policy: objects only)"
+    assert "secrettag" not in reasons
+
+
+def test_synonyms_are_one_label(vocabulary: Vocabulary) -> None:
+    labels = {row["name"]: row for row in vocabulary.labels.to_pylist()}
+    assert set(labels["brown bear"]["hashtags"]) == {"brownbear", "ursusarctos"}
+    assert set(labels["dog"]["hashtags"]) == {"dog", "dogs", "instadog"}
+    assert labels["animal"]["information_content"] < labels["dog"]["information_content"]
+    assert labels["dog"]["information_content"] < labels["beagle"]["information_content"]
+
+
+def test_labels_run_by_posts_then_wnid(vocabulary: Vocabulary) -> None:
+    rows = vocabulary.labels.to_pylist()
+    assert [row["label_id"] for row in rows] == list(range(len(rows)))
+    assert rows == sorted(rows, key=lambda row: (-row["posts"], row["wnid"]))
+
+
+def test_the_cut_into_units_does_not_matter(vocabulary: Vocabulary, tmp_path: Path) -> None:
+    pq.write_table(some_posts(), tmp_path / "posts.parquet", row_group_size=1000)
+    other = build_vocabulary(PostSource.open(tmp_path / "posts.parquet"), VocabularyConfig())
+    assert other.labels.equals(vocabulary.labels)
+    assert other.decisions.equals(vocabulary.decisions)
+    assert other.fingerprint == vocabulary.fingerprint
+
+
+def test_max_labels_recounts_what_is_left(posts: Path, training: list[list[str]]) -> None:
+    cut = build_vocabulary(PostSource.open(posts), VocabularyConfig(max_labels=3))
+    assert cut.num_labels == 3
+    counts = Counter(one for tags in training for one in naive_labels(cut, tags))
+    assert cut.labels["posts"].to_pylist() == [counts[one] for one in range(3)]
+    assert "beyond the 3 most frequent labels" in cut.decisions["reason"].to_pylist()
+
+
+def test_most_frequent_and_recount(
+    vocabulary: Vocabulary, posts: Path, training: list[list[str]]
+) -> None:
+    cut = recount(vocabulary.most_frequent(4), PostSource.open(posts))
+    counts = Counter(one for tags in training for one in naive_labels(cut, tags))
+    assert cut.labels["posts"].to_pylist() == [counts[one] for one in range(4)]
+
+
+def test_published_hides_rare_hashtags(vocabulary: Vocabulary) -> None:
+    counts = dict(zip(*vocabulary.decisions.select(["hashtag", "posts"]).to_pydict().values(),
+                      strict=True))  # fmt: skip
+    limit = sorted(counts.values())[len(counts) // 2]
+    published = vocabulary.published(min_posts=limit)
+    assert set(published.decisions["hashtag"].to_pylist()) == {
+        tag for tag, posts in counts.items() if posts >= limit
+    }
+    shown = {tag for tags in published.labels["hashtags"].to_pylist() for tag in tags}
+    assert shown <= set(published.decisions["normalised"].to_pylist())
+
+
+def test_scope_imagenet(posts: Path) -> None:
+    config = VocabularyConfig(scope="imagenet", min_posts=1)
+    names = build_vocabulary(PostSource.open(posts), config).labels["name"].to_pylist()
+    assert {"beagle", "brown bear", "red wine", "traffic light"} <= set(names)
+    assert not {"dog", "animal"} & set(names)
+
+
+def test_the_job_writes_a_vocabulary_that_loads(posts: Path, tmp_path: Path) -> None:
+    job = VocabularyJob(posts=str(posts), out=str(tmp_path / "v"))
+    result = main(job)
+    loaded = Vocabulary.load(tmp_path / "v")
+    assert result["labels"] == loaded.num_labels > 3
+    assert result["fingerprint"] == loaded.fingerprint
+    assert sum(result["by_reason"].values()) == result["hashtags"] == loaded.decisions.num_rows
+    assert main(job) == result
+    with pytest.raises(StateError, match="min_posts"):
+        main(VocabularyJob(posts=str(posts), out=str(tmp_path / "v"), min_posts=2))
+
+
+def test_saving_and_loading_change_nothing(vocabulary: Vocabulary, tmp_path: Path) -> None:
+    vocabulary.save(Folder.at(tmp_path))
+    loaded = Vocabulary.load(tmp_path)
+    assert loaded.labels.equals(vocabulary.labels)
+    assert loaded.decisions.equals(vocabulary.decisions)
+    assert loaded.fingerprint == vocabulary.fingerprint
+
+
+def write(path: Path, **columns: Any) -> str:
+    ids = [f"p{i}" for i in range(len(columns["hashtags"]))]
+    pq.write_table(pa.table({"post_id": ids, **columns}), path)
+    return str(path)
+
+
+def test_no_label_is_an_error_that_counts_the_reasons(tmp_path: Path) -> None:
+    tags = pa.array([["love"], ["tbt", "girl"]] * 5, pa.list_(pa.string()))
+    source = PostSource.open(write(tmp_path / "p.parquet", hashtags=tags), assume_public=True)
+    with pytest.raises(DataError, match=r"no hashtag becomes a label.*no noun synset: 1"):
+        build_vocabulary(source, VocabularyConfig())
+
+
+def test_rare_labels_are_an_error_too(tmp_path: Path) -> None:
+    tags = pa.array([["dog"], ["cat"], []] * 2, pa.list_(pa.string()))
+    source = PostSource.open(write(tmp_path / "p.parquet", hashtags=tags), assume_public=True)
+    with pytest.raises(DataError, match="fewer than 5 posts: 2"):
+        build_vocabulary(source, VocabularyConfig())
+
+
+def test_posts_must_be_stated_public(tmp_path: Path) -> None:
+    tags = pa.array([["dog"]], pa.list_(pa.string()))
+    path = write(tmp_path / "p.parquet", hashtags=tags)
+    with pytest.raises(PrivacyError):
+        main(VocabularyJob(posts=path, out=str(tmp_path / "out")))
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("setting", [{"max_labels": 0}, {"min_posts": 0}])
+def test_settings_below_one_are_refused(setting: dict[str, int]) -> None:
+    with pytest.raises(ConfigError, match=f"{next(iter(setting))} = 0: at least 1"):
+        VocabularyConfig(**setting)

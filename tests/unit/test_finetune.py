@@ -1,0 +1,104 @@
+"""Fine-tuning on a handful of drawn images: it learns, repeats, and leaves its input alone."""
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from hashnext.errors import ConfigError, DataError
+from hashnext.evaluation.features import extract_features, forward
+from hashnext.evaluation.finetune import FinetuneConfig, augment, finetune
+from hashnext.evaluation.labelled import LabelledSet
+from hashnext.images.decode import encode_jpeg
+from hashnext.models.resnext import ResNeXt, ResNeXtConfig, build
+from hashnext.registry.package import Preprocess
+
+PREPROCESS = Preprocess(size=28)
+
+
+@pytest.fixture(scope="module")
+def network() -> ResNeXt:
+    torch.manual_seed(0)
+    return build(ResNeXtConfig(blocks=(1, 1, 1, 1), groups=4, width_per_group=4), 3)
+
+
+def stripes(n: int) -> LabelledSet:
+    """Images of horizontal (label 3) and vertical (label 8) stripes in random colours."""
+    random = np.random.default_rng(0)
+    labels = np.array([3, 8] * n, dtype=np.int64)[:n]
+
+    def draw(label: int) -> NDArray[np.uint8]:
+        wave = (np.arange(40) // 5 % 2)[:, None, None] * random.integers(100, 255, 3)
+        image = np.broadcast_to(wave, (40, 40, 3)).astype(np.uint8)
+        return image if label == 3 else image.transpose(1, 0, 2)
+
+    return LabelledSet(
+        ids=[f"s{i}" for i in range(n)], images=[encode_jpeg(draw(label)) for label in labels],
+        labels=labels, fingerprint="",
+    )  # fmt: skip
+
+
+def test_learns_stripes_and_leaves_the_model_as_it_was(network: ResNeXt) -> None:
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    train = stripes(48)
+    config = FinetuneConfig(epochs=4, batch=16)
+    tuned = finetune(network, PREPROCESS, train, config, learning_rate=0.02, seed=0)
+    logits = forward(tuned, tuned, PREPROCESS, train, "test")
+    assert logits.shape == (48, 2)
+    right = train.classes[logits.argmax(1).numpy()] == train.labels
+    assert right.mean() > 0.9
+    assert all(torch.equal(before[name], t) for name, t in network.state_dict().items())
+
+
+def test_the_same_seed_gives_the_same_weights(network: ResNeXt) -> None:
+    train = stripes(6)
+    config = FinetuneConfig(epochs=1, batch=4)
+    weights = [
+        finetune(network, PREPROCESS, train, config, 0.01, seed).fc.weight for seed in (1, 1, 2)
+    ]
+    assert torch.allclose(weights[0], weights[1])
+    assert not torch.allclose(weights[0], weights[2])
+
+
+def test_windows_are_cut_out_of_their_image_and_some_mirrored() -> None:
+    generator = torch.Generator().manual_seed(0)
+    coordinates = torch.arange(100, dtype=torch.uint8).reshape(1, 10, 10, 1).expand(200, 10, 10, 3)
+    windows = augment(coordinates, 7, generator)[..., 0].int()
+    assert windows.shape == (200, 7, 7)
+    steps = windows.diff(dim=2)
+    assert set(steps.unique().tolist()) == {-1, 1}
+    assert (windows.diff(dim=1) == 10).all()
+    mirrored = (steps[:, 0, 0] == -1).float().mean()
+    assert 0.35 < float(mirrored) < 0.65
+    assert len(windows.amin((1, 2)).unique()) == 16, "every place in a margin of 3 pixels occurs"
+
+
+def test_features_follow_the_evaluation_crop(network: ResNeXt) -> None:
+    images = stripes(5)
+    found = extract_features(network, PREPROCESS, images)
+    assert found.shape == (5, 2048)
+    assert found.dtype == torch.float32
+    again = extract_features(network, PREPROCESS, images.where(np.arange(5) == 3))
+    assert again[0].numpy() == pytest.approx(found[3].numpy(), rel=0.05, abs=0.02)
+
+
+def test_an_image_that_cannot_be_decoded_is_named(network: ResNeXt) -> None:
+    images = stripes(4)
+    images.images[2] = images.images[2][:200]
+    with pytest.raises(DataError, match="image of id 's2'"):
+        extract_features(network, PREPROCESS, images)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("epochs", 0),
+        ("batch", 1),
+        ("learning_rates", ()),
+        ("momentum", 1.0),
+        ("weight_decay", -1.0),
+    ],
+)
+def test_settings_out_of_range(key: str, value: object) -> None:
+    with pytest.raises(ConfigError, match=f"finetune.{key.replace('_', '-')}"):
+        FinetuneConfig(**{key: value})  # type: ignore[arg-type]

@@ -1,0 +1,72 @@
+"""The view against a slow reading of its definition, and its corner cases."""
+
+import pickle
+from itertools import pairwise
+
+import numpy as np
+import pyarrow as pa
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hashnext.hashtags.view import LabelView, encode, make_view
+
+VIEW = make_view(
+    {"dog": 0, "cat": 1, "beagle": 2, "animal": 3, "dogs": 0},
+    [["n-dog"], ["n-cat"], ["n-beagle"], ["n-animal"]],
+    [["n-animal", "n-entity"], ["n-animal"], ["n-dog", "n-animal"], []],
+)
+ABOVE = {0: {3}, 1: {3}, 2: {0, 3}, 3: set[int]()}
+TAGS = st.sampled_from(["#Dog", "dogs", "CAT", "b_eagle", "animal", "love", "", "#🐶"])
+POSTS = st.lists(st.none() | st.lists(st.none() | TAGS))
+
+
+def rows(view: LabelView, posts: pa.ListArray | pa.ChunkedArray) -> list[list[int]]:
+    offsets, ids = view.assign(posts)
+    assert (offsets.dtype, ids.dtype) == (np.int64, np.int32)
+    return [ids[a:b].tolist() for a, b in pairwise(offsets)]
+
+
+def lists(posts: list[list[str | None] | None]) -> pa.ListArray:
+    return pa.array(posts, pa.list_(pa.string()))
+
+
+@given(POSTS)
+def test_assign_is_unique_sorted_and_without_ancestors(
+    posts: list[list[str | None] | None],
+) -> None:
+    expected = []
+    for tags in posts:
+        keys = [tag.lower().strip("#").replace("_", "") for tag in tags or [] if tag]
+        labels = {VIEW.label_of[key] for key in keys if key in VIEW.label_of}
+        expected.append(sorted(labels - set().union(*(ABOVE[label] for label in labels))))
+    assert rows(VIEW, lists(posts)) == expected
+
+
+@given(POSTS, st.integers(0, 3))
+def test_slices_and_chunks_do_not_matter(posts: list[list[str | None] | None], cut: int) -> None:
+    whole = lists(posts)
+    chunks = pa.chunked_array([whole[:cut], whole[cut:]], whole.type)
+    assert rows(VIEW, chunks) == rows(VIEW, whole)
+    assert rows(VIEW, whole[cut:]) == rows(VIEW, whole)[cut:]
+
+
+def test_ancestors_come_back() -> None:
+    offsets, ids = VIEW.with_ancestors(VIEW.assign(lists([["beagle"], [], ["cat"]])))
+    assert offsets.tolist() == [0, 3, 3, 5]
+    assert ids.tolist() == [0, 2, 3, 1, 3]
+
+
+def test_no_posts_and_no_labels() -> None:
+    assert rows(VIEW, lists([])) == []
+    assert rows(make_view({}, [], []), lists([["dog"], None])) == [[], []]
+
+
+def test_a_view_survives_pickling() -> None:
+    copy = pickle.loads(pickle.dumps(VIEW))
+    assert rows(copy, lists([["dog", "beagle"]])) == [[2]]
+
+
+def test_encode_leaves_nulls_out() -> None:
+    at, codes, distinct = encode(lists([["a", None, "b"], None, ["a"]]))
+    assert at.tolist() == [0, 0, 2]
+    assert [distinct[code] for code in codes] == ["a", "b", "a"]
