@@ -10,7 +10,7 @@ from PIL import Image, ImageChops, ImageColor, ImageDraw, ImageEnhance, ImageFil
 from hashnext.posts.synthetic.concepts import Concept
 from hashnext.posts.synthetic.primitives import Outlines, Point, star
 
-OVERSAMPLING = 3
+OVERSAMPLING = 2
 COLOURS = {
     "ink": "#2b2a3a", "white": "#f7f5ef", "cream": "#f6e7c1", "pale": "#efe3d0", "silver": "#c3c9d1",
     "mist": "#bfc4cf", "slate": "#6d7488", "bark": "#7c5539", "crust": "#d39a55", "sand": "#e8cb92",

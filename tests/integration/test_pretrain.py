@@ -1,0 +1,124 @@
+"""Pretraining under Ray Train: it learns, it continues, two workers do what one does."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Corpus
+
+from hashnext.config import PretrainConfig
+from hashnext.errors import ConfigError, StateError
+from hashnext.inference.predictor import Predictor
+from hashnext.recipes import nano
+from hashnext.registry.package import ModelPackage
+from hashnext.registry.store import connect
+from hashnext.settings import tracking_uri
+from hashnext.training.checkpoint import load
+from hashnext.training.ray_trainer import WorkersConfig
+from jobs.pretrain import EXPERIMENT, Pretrain, main
+
+
+def small(images: int) -> PretrainConfig:
+    """The nano recipe at 32 px, with a checkpoint every 640 images."""
+    config = nano().shortened(images)
+    return replace(
+        config, stream=replace(config.stream, size=32), checkpoint_images=640, log_images=256
+    )
+
+
+def job(corpus: Corpus, out: Path, images: int = 1280, **workers: Any) -> Pretrain:
+    return Pretrain(
+        shards=corpus.shards, vocabulary=corpus.vocabulary, out=str(out), recipe="nano",
+        config=small(images), workers=WorkersConfig(**workers),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def trained(corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """A finished run of one worker."""
+    out = tmp_path_factory.mktemp("pretrain") / "run"
+    return out, main(job(corpus, out))
+
+
+def test_it_learns_more_than_the_commonest_tag(trained: tuple[Path, dict[str, Any]]) -> None:
+    _, result = trained
+    held_out = result["held_out"]
+    assert held_out["precision_at_1"] > 0.9 > held_out["baseline_precision_at_1"]
+    assert held_out["gain_over_baseline"]["low"] > 0
+    assert result["counts"]["samples"] == 1280
+    assert 0 < result["counts"]["expected_epoch"]
+
+
+def test_its_package_tags_images(trained: tuple[Path, dict[str, Any]], corpus: Corpus) -> None:
+    import pyarrow.parquet as pq
+
+    out, result = trained
+    package = ModelPackage.open(str(out / "model"))
+    assert package.lineage["ledger"] == result["ledger"]
+    assert package.lineage["images_seen"] == 1280
+    post = pq.read_table(corpus.posts).slice(1, 1).to_pylist()[0]
+    (found,) = Predictor.load(str(out / "model")).tags([post["image"]], top_k=1)
+    assert found[0].tag.hashtag.strip("#").startswith(post["hashtags"][0].strip("#").rstrip("s"))
+
+
+def test_curves_are_in_mlflow(trained: tuple[Path, dict[str, Any]]) -> None:
+    _, result = trained
+    client = connect(tracking_uri())
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id])
+    (run,) = [run for run in runs if run.data.tags.get("ledger") == result["ledger"]][:1]
+    losses = client.get_metric_history(run.info.run_id, "loss")
+    assert len(losses) >= 4
+    assert losses[-1].value < losses[0].value
+    assert {"images_per_s", "data_wait", "learning_rate", "precision_at_1", "recall_at_5"} <= set(
+        run.data.metrics
+    )
+
+
+def test_the_same_command_again_does_nothing(
+    trained: tuple[Path, dict[str, Any]], corpus: Corpus, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, result = trained
+    assert main(job(corpus, out)) == result
+    assert "nothing to do" in capsys.readouterr().out
+    with pytest.raises(StateError, match=r"schedule\.images \(there 1280, now 640\)"):
+        main(job(corpus, out, images=640))
+
+
+def test_a_stopped_run_continues_with_two_workers_to_the_same_ledger(
+    trained: tuple[Path, dict[str, Any]], corpus: Corpus, tmp_path: Path
+) -> None:
+    out, result = trained
+    stopped = tmp_path / "run"
+    shutil.copytree(out, stopped)
+    for name in ("result.json", "model"):
+        path = stopped / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    _forget_last_checkpoint(stopped / "run")
+    continued = main(job(corpus, stopped, num_workers=2, cpus=0.5))
+    assert continued["ledger"] == result["ledger"]
+    assert continued["counts"]["samples"] == 1280
+
+
+def _forget_last_checkpoint(run: Path) -> None:
+    """Leave the run as a kill at image 1,000 would: with the checkpoint of image 640 only."""
+    snapshot = run / "checkpoint_manager_snapshot.json"
+    document = json.loads(snapshot.read_text())
+    first, last = sorted(run.glob("checkpoint_*"), key=lambda folder: load(folder)[2].images_seen)
+    assert load(first)[2].images_seen == 640
+    results = document["checkpoint_results"]
+    document["checkpoint_results"] = [r for r in results if r["checkpoint_dir_name"] == first.name]
+    document["latest_checkpoint_result"] = document["checkpoint_results"][0]
+    snapshot.write_text(json.dumps(document))
+    shutil.rmtree(last)
+
+
+def test_more_workers_than_the_cluster_can_hold_are_refused(
+    corpus: Corpus, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=r"workers\.num-workers = 99: needs 100 CPUs"):
+        main(job(corpus, tmp_path / "run", num_workers=99))
