@@ -86,7 +86,8 @@ def _draw(
     pending = [chunk.remote(make, start, min(start + CHUNK, count)) for start in starts]
     drawn: list[dict[str, Any]] = []
     for reference in pending:
-        drawn += ray.get(reference)
+        part: list[dict[str, Any]] = ray.get(reference)
+        drawn += part
         progress.update(done + len(drawn))
     return drawn
 

@@ -19,10 +19,11 @@ from hashnext.evaluation.transfer import (
     finetune_transfer,
     probe_transfer,
 )
+from hashnext.models.preprocess import Preprocess
 from hashnext.models.resnext import ResNeXt, build
 from hashnext.outputs import JobFolder
 from hashnext.recipes import recipe
-from hashnext.registry.package import ModelPackage, Preprocess
+from hashnext.registry.package import ModelPackage
 
 RANDOM = "random:"
 

@@ -88,7 +88,7 @@ def running(model: str, port: int = 8000, host: str = LOOPBACK) -> Iterator[str]
             ray_serve.run(application, name="hashnext")
             yield f"http://{host}:{port}"
         finally:
-            ray_serve.shutdown()  # type: ignore[no-untyped-call]
+            ray_serve.shutdown()
 
 
 def free_port(host: str, port: int) -> int:

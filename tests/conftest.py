@@ -16,8 +16,9 @@ from hashnext.hashtags import lexicon
 from hashnext.hashtags.normalise import normalise
 from hashnext.hashtags.vocabulary import Vocabulary
 from hashnext.images.decode import encode_jpeg
+from hashnext.models.preprocess import Preprocess
 from hashnext.models.resnext import ResNeXtConfig, build
-from hashnext.registry.package import ModelPackage, Preprocess, write_package
+from hashnext.registry.package import ModelPackage, write_package
 from hashnext.storage import Folder
 
 for variable in ("MLFLOW_TRACKING_URI", "RAY_ADDRESS"):

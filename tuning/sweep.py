@@ -10,20 +10,17 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import ray
-import ray.tune
-
 from hashnext import cli, cluster
 from hashnext.config import PretrainConfig
-from hashnext.errors import ConfigError, StateError
+from hashnext.errors import ConfigError
 from hashnext.evaluation.labelled import read_labelled
 from hashnext.evaluation.transfer import TransferTask, probe_transfer
-from hashnext.hashtags.build import VocabularyConfig, build_vocabulary
+from hashnext.hashtags.build import VocabularyConfig, build_vocabulary, recount
 from hashnext.hashtags.vocabulary import Vocabulary
 from hashnext.outputs import JobFolder
 from hashnext.posts.readers import PostSource
 from hashnext.posts.schema import Columns
-from hashnext.progress import Meter, meter
+from hashnext.progress import meter
 from hashnext.recipes import recipe
 from hashnext.registry import versions
 from hashnext.registry.gates import TransferFigure
@@ -32,10 +29,11 @@ from hashnext.registry.store import RunLogger
 from hashnext.shards.manifest import Manifest
 from hashnext.storage import Folder, is_uri
 from hashnext.training.pretrain import PACKAGE, Plan, plan
-from tuning.leaderboard import Row, document, ranked, show
+from tuning.leaderboard import Row, document, show
 from tuning.report import plot
 from tuning.spaces import ALL, Point, Space
-from tuning.trial import TRIALS, trainable
+from tuning.trial import TRIALS
+from tuning.trials import Placement, run_trials
 
 EXPERIMENT = "sweep"
 
@@ -66,10 +64,8 @@ class Sweep:
     """Names of the columns in the posts."""
     assume_public: bool = False
     """Say that all posts are public where the source has no `public` column."""
-    cpus_per_trial: float = 1
-    """Logical CPUs of a trial, besides one for decoding."""
-    concurrent: int = 2
-    """Trials at a time."""
+    placement: Placement = field(default_factory=Placement)
+    """How many trials run at a time, and on what."""
     name: str = "hashnext"
     """Registered model that the best trial becomes a version of."""
 
@@ -81,8 +77,11 @@ class Sweep:
     @property
     def settings(self) -> dict[str, Any]:
         """Everything that changes the result."""
-        placement = ("out", "cpus_per_trial", "concurrent", "name")
-        return {k: v for k, v in asdict(self).items() if k not in placement}
+        return {
+            key: value
+            for key, value in asdict(self).items()
+            if key not in ("out", "placement", "name")
+        }
 
 
 def main(sweep: Sweep) -> dict[str, Any]:
@@ -103,8 +102,9 @@ def main(sweep: Sweep) -> dict[str, Any]:
     started = time.monotonic()
     with cluster.session():
         cluster.require_shared_locations(posts=sweep.posts, shards=sweep.shards, out=sweep.out)
-        plans = _plans(sweep, _vocabulary(sweep, source, folder.folder))
-        rows = _run(sweep, plans, task, folder.path)
+        plans = _plans(sweep, _vocabulary(sweep, source, folder.folder), source)
+        with meter("sweep", len(plans), "trials") as progress:
+            rows = run_trials(plans, task.train, folder.path, sweep.placement, progress)
     _publish(folder, rows)
     best = _champion(sweep, rows[0], task, folder.path)
     folder.finish({"trials": document(rows), **best, "seconds": time.monotonic() - started})
@@ -119,60 +119,20 @@ def _vocabulary(sweep: Sweep, source: PostSource, out: Folder) -> Vocabulary:
     return Vocabulary.load(kept.location)
 
 
-def _plans(sweep: Sweep, full: Vocabulary) -> dict[str, tuple[Point, Plan]]:
-    """The run of every point; points that come to the same run are kept once."""
+def _plans(sweep: Sweep, full: Vocabulary, source: PostSource) -> list[tuple[Point, Plan]]:
+    """The run of every point. A cut vocabulary is counted anew: hypernyms gain posts by the cut."""
     config, shards = sweep.config(), Folder.at(sweep.shards)
-    plans = {}
+    plans, cuts = [], {ALL: full}
     for point in sweep.space.points():
         if point.max_labels > full.num_labels:
             raise ConfigError(
                 "space.max-labels", point.max_labels,
                 f"the vocabulary has {full.num_labels} labels; 0 takes them all",
             )  # fmt: skip
-        size = full.num_labels if point.max_labels == ALL else point.max_labels
-        plans[point.name] = (point, plan(point.applied(config), shards, full.most_frequent(size)))
+        if point.max_labels not in cuts:
+            cuts[point.max_labels] = recount(full.most_frequent(point.max_labels), source)
+        plans.append((point, plan(point.applied(config), shards, cuts[point.max_labels])))
     return plans
-
-
-def _run(
-    sweep: Sweep, plans: dict[str, tuple[Point, Plan]], task: TransferTask, out: Path
-) -> list[Row]:
-    """Run the trials under Ray Tune; ranked."""
-    has_gpu = ray.cluster_resources().get("GPU", 0) > 0
-    resources = {"cpu": sweep.cpus_per_trial, "gpu": 1 if has_gpu else 0}
-    runs = {name: planned for name, (_, planned) in plans.items()}
-    function = ray.tune.with_parameters(trainable, plans=runs, probe=task.train, out=str(out))
-    with meter("sweep", len(plans), "trials") as progress:
-        results = ray.tune.Tuner(
-            ray.tune.with_resources(function, resources),
-            param_space={"name": ray.tune.grid_search(list(plans))},
-            tune_config=ray.tune.TuneConfig(max_concurrent_trials=sweep.concurrent),
-            run_config=ray.tune.RunConfig(
-                name="tune", storage_path=str(out), verbose=0, callbacks=[_Watch(progress)],
-                failure_config=ray.tune.FailureConfig(max_failures=1),
-            ),
-        ).fit()  # fmt: skip
-    rows = []
-    for result in (results[i] for i in range(len(results))):
-        point, _ = plans[result.config["name"]]
-        metrics = None if result.error else result.metrics
-        rows.append(Row(point, metrics, str(result.error or "")))
-    rows = ranked(rows)
-    if rows[0].metrics is None:
-        raise StateError(f"no trial finished; the first error: {rows[0].error}")
-    return rows
-
-
-class _Watch(ray.tune.Callback):
-    """Counts finished trials."""
-
-    def __init__(self, progress: Meter) -> None:
-        self.progress = progress
-        self.done = 0
-
-    def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
-        self.done += 1
-        self.progress.update(self.done, trial.config["name"])
 
 
 def _publish(folder: JobFolder, rows: list[Row]) -> None:

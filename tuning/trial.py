@@ -19,18 +19,26 @@ TRIAL = "trial.json"
 TRIALS = "trials"
 
 
-def trainable(point: dict[str, Any], plans: dict[str, Plan], probe: LabelledSet, out: str) -> None:
-    """What Ray Tune runs: `point` holds the trial's name, under which `plans` has its run."""
-    ray.tune.report(run_trial(plans[point["name"]], probe, Path(out) / TRIALS / point["name"]))
+def trainable(
+    point: dict[str, Any], plans: dict[str, Plan], probe: LabelledSet, out: str, share: int
+) -> None:
+    """What Ray Tune runs: `point` holds the trial's name, under which `plans` has its run.
+
+    `share` trials at a time share the cores of a node.
+    """
+    threads = max(1, (os.cpu_count() or 1) // share)
+    folder = Path(out) / TRIALS / point["name"]
+    ray.tune.report(run_trial(plans[point["name"]], probe, folder, threads))
 
 
-def run_trial(plan: Plan, probe: LabelledSet, folder: Path) -> dict[str, Any]:
+def run_trial(plan: Plan, probe: LabelledSet, folder: Path, threads: int) -> dict[str, Any]:
     """Run a trial to its score, or return the score that it has already.
 
     Args:
         plan: the run, with the trial's vocabulary and resampling.
         probe: labelled training images of the transfer probe; its test set is not touched.
         folder: the trial's folder.
+        threads: CPU threads for the network.
 
     Returns:
         selection_top1, held-out metrics, labels, seconds and what else the leaderboard shows.
@@ -38,7 +46,7 @@ def run_trial(plan: Plan, probe: LabelledSet, folder: Path) -> dict[str, Any]:
     if (folder / TRIAL).exists():
         return dict(json.loads((folder / TRIAL).read_text()))
     started = time.monotonic()
-    outcome, weights = run_locally(plan.run, folder / "checkpoints")
+    outcome, weights = run_locally(plan.run, folder / "checkpoints", threads)
     package(plan, outcome, weights, Folder.at(folder), parent=None)
     model = ModelPackage.open(str(folder / PACKAGE))
     result = {

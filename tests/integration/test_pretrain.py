@@ -37,7 +37,9 @@ def job(corpus: Corpus, out: Path, images: int = 1280, **workers: Any) -> Pretra
 
 
 @pytest.fixture(scope="module")
-def trained(corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+def trained(
+    corpus: Corpus, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, dict[str, Any]]:
     """A finished run of one worker."""
     out = tmp_path_factory.mktemp("pretrain") / "run"
     return out, main(job(corpus, out))
@@ -49,7 +51,7 @@ def test_it_learns_more_than_the_commonest_tag(trained: tuple[Path, dict[str, An
     assert held_out["precision_at_1"] > 0.9 > held_out["baseline_precision_at_1"]
     assert held_out["gain_over_baseline"]["low"] > 0
     assert result["counts"]["samples"] == 1280
-    assert 0 < result["counts"]["expected_epoch"]
+    assert result["counts"]["expected_epoch"] > 0
 
 
 def test_its_package_tags_images(trained: tuple[Path, dict[str, Any]], corpus: Corpus) -> None:
@@ -117,8 +119,6 @@ def _forget_last_checkpoint(run: Path) -> None:
     shutil.rmtree(last)
 
 
-def test_more_workers_than_the_cluster_can_hold_are_refused(
-    corpus: Corpus, tmp_path: Path
-) -> None:
+def test_more_workers_than_the_cluster_can_hold_are_refused(corpus: Corpus, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"workers\.num-workers = 99: needs 100 CPUs"):
         main(job(corpus, tmp_path / "run", num_workers=99))

@@ -13,14 +13,14 @@ from hashnext.images.crop import ATTEMPTS, centre_crop, crop, random_crop_box, r
 @given(st.integers(1, 400), st.integers(1, 400), st.integers(0, 10_000))
 def test_boxes_lie_inside_the_image(width: int, height: int, seed: int) -> None:
     draws = np.random.default_rng(seed).random((ATTEMPTS + 1, 2))
-    left, top, right, bottom = random_crop_box(width, height, draws)
+    left, top, right, bottom = random_crop_box(width, height, 0.08, draws)
     assert 0 <= left < right <= width
     assert 0 <= top < bottom <= height
 
 
 def test_boxes_are_distributed_like_torchvisions() -> None:
     rng = np.random.default_rng(0)
-    ours = [random_crop_box(120, 90, rng.random((ATTEMPTS + 1, 2))) for _ in range(4000)]
+    ours = [random_crop_box(120, 90, 0.08, rng.random((ATTEMPTS + 1, 2))) for _ in range(4000)]
     torch.manual_seed(0)
     blank = torch.zeros(3, 90, 120)
     theirs = [RandomResizedCrop.get_params(blank, (0.08, 1.0), (3 / 4, 4 / 3)) for _ in range(4000)]

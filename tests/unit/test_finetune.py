@@ -10,8 +10,8 @@ from hashnext.evaluation.features import extract_features, forward
 from hashnext.evaluation.finetune import FinetuneConfig, augment, finetune
 from hashnext.evaluation.labelled import LabelledSet
 from hashnext.images.decode import encode_jpeg
+from hashnext.models.preprocess import Preprocess
 from hashnext.models.resnext import ResNeXt, ResNeXtConfig, build
-from hashnext.registry.package import Preprocess
 
 PREPROCESS = Preprocess(size=28)
 

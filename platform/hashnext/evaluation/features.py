@@ -15,8 +15,8 @@ from hashnext.errors import DataError
 from hashnext.evaluation.labelled import LabelledSet
 from hashnext.images.crop import centre_crop
 from hashnext.images.decode import DecodeLimits, ImageRejected, decode
+from hashnext.models.preprocess import Preprocess
 from hashnext.models.resnext import ResNeXt
-from hashnext.registry.package import Preprocess
 
 BATCH = 128
 

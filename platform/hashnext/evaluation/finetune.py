@@ -16,8 +16,8 @@ from hashnext import progress
 from hashnext.errors import ConfigError
 from hashnext.evaluation.features import autocast, decode_cropped, pick_device
 from hashnext.evaluation.labelled import LabelledSet
+from hashnext.models.preprocess import Preprocess
 from hashnext.models.resnext import ResNeXt
-from hashnext.registry.package import Preprocess
 
 HEAD_STD = 0.01
 

@@ -20,8 +20,8 @@ from hashnext.evaluation.features import extract_features, forward, pick_device
 from hashnext.evaluation.finetune import FinetuneConfig, finetune
 from hashnext.evaluation.labelled import LabelledSet
 from hashnext.evaluation.probe import Selected, fit_probe, select_probe
+from hashnext.models.preprocess import Preprocess
 from hashnext.models.resnext import ResNeXt
-from hashnext.registry.package import Preprocess
 
 TOP = 5
 

@@ -11,8 +11,6 @@ from PIL import Image
 
 from hashnext.images.decode import RGB
 
-SCALE = (0.08, 1.0)
-"""Share of the image's area that a random crop covers (Szegedy et al. 2015, section 6)."""
 ASPECT = (3 / 4, 4 / 3)
 """Range of a random crop's aspect ratio."""
 ATTEMPTS = 10
@@ -54,19 +52,20 @@ def crop(image: RGB, box: tuple[float, float, float, float], size: int) -> RGB:
 
 
 def random_crop_box(
-    width: int, height: int, uniforms: NDArray[np.float64]
+    width: int, height: int, min_area: float, uniforms: NDArray[np.float64]
 ) -> tuple[float, float, float, float]:
     """Box of a random resized crop, torchvision's RandomResizedCrop in distribution.
 
     Args:
         width, height: size of the image in pixels.
+        min_area: smallest share of the image's area that the box covers.
         uniforms: float64 (ATTEMPTS + 1, 2) in [0, 1); the last row places the box.
 
     Returns:
         left, top, right, bottom in whole pixels.
     """
     low, high = math.log(ASPECT[0]), math.log(ASPECT[1])
-    area = width * height * (SCALE[0] + (SCALE[1] - SCALE[0]) * uniforms[:-1, 0])
+    area = width * height * (min_area + (1 - min_area) * uniforms[:-1, 0])
     aspect = np.exp(low + (high - low) * uniforms[:-1, 1])
     widths, heights = np.rint(np.sqrt(area * aspect)), np.rint(np.sqrt(area / aspect))
     fits = (widths >= 1) & (widths <= width) & (heights >= 1) & (heights <= height)

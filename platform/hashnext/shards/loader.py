@@ -64,13 +64,16 @@ class Crops:
     size: int
     seed: int | None
     """Seed of the random crops; None crops the centre."""
+    min_area: float = 1.0
+    """Smallest share of the image that a random crop covers."""
 
     def __call__(self, image: RGB, draw: NDArray[np.float64]) -> RGB:
         """Crop one decoded image; `draw` is float64 (ATTEMPTS + 1, 2)."""
         if self.seed is None:
             return crop.centre_crop(image, self.size)
         height, width = image.shape[:2]
-        return crop.crop(image, crop.random_crop_box(width, height, draw), self.size)
+        box = crop.random_crop_box(width, height, self.min_area, draw)
+        return crop.crop(image, box, self.size)
 
     def draws(self, keys: NDArray[np.uint64], samples: Samples) -> NDArray[np.float64]:
         """Uniforms of every sample, float64 (n, ATTEMPTS + 1, 2)."""

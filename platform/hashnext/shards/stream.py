@@ -5,6 +5,7 @@ its own pool of actors load them; nothing is coordinated. One item of the datase
 nothing is re-batched, dropped or padded.
 """
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -35,15 +36,19 @@ class StreamConfig:
 
     size: int = 224
     """Side of the square crops, in pixels."""
+    min_crop_area: float = 0.08
+    """Smallest share of an image that a random crop covers (Szegedy et al. 2015, section 6)."""
     streams: int = 16
     """Canonical streams; at least the number of workers, and the row groups that a batch draws
     from."""
     decoders: int = 0
-    """Decoding actors per worker; 0 takes the cluster's free CPUs, at most one a core here."""
+    """Decoding actors per worker; 0 takes the cluster's free CPUs, at most one a core and 16."""
 
     def __post_init__(self) -> None:
         if self.size < 8:
             raise ConfigError("stream.size", self.size, "must be at least 8 pixels")
+        if not 0 < self.min_crop_area <= 1:
+            raise ConfigError("stream.min-crop-area", self.min_crop_area, "must lie in (0, 1]")
         if self.streams < 1:
             raise ConfigError("stream.streams", self.streams, "must be at least 1")
         if self.decoders < 0:
@@ -107,7 +112,7 @@ def training_batches(
         start: samples already consumed, a multiple of `batch`.
         rank, world: which worker this is, of how many.
     """
-    crops = Crops(data.config.size, data.seed)
+    crops = Crops(data.config.size, data.seed, data.config.min_crop_area)
     starts = range(start, images, batch)
     loader = (OrderedLoader, (ray.put(data), batch, images, rank, world, crops))
     count = 0
@@ -189,7 +194,7 @@ def _decoders(config: StreamConfig, world: int) -> int:
     if config.decoders:
         return config.decoders
     cores = sum(node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"])
-    return int(max(1, min(16, (cores - world) // world)))
+    return int(max(1, min(16, (cores - world) // world, os.cpu_count() or 1)))
 
 
 def _empty(data: TrainingSet) -> Batch:

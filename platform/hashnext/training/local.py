@@ -23,6 +23,7 @@ class LocalSurroundings:
 
     folder: Path
     """Where checkpoints go; the latest one is kept."""
+    threads: int
     rank: int = 0
     world: int = 1
 
@@ -61,15 +62,20 @@ class LocalSurroundings:
         return None
 
 
-def run_locally(run: Run, folder: Path) -> tuple[Outcome, Path]:
+def run_locally(run: Run, folder: Path, threads: int) -> tuple[Outcome, Path]:
     """Run to the end in this process, continuing from what `folder` holds.
 
     Needs a Ray session, because the stream is Ray Data's.
 
+    Args:
+        run: what to compute.
+        folder: where checkpoints go.
+        threads: CPU threads for the network.
+
     Returns:
         The outcome and the folder of the last checkpoint.
     """
-    around = LocalSurroundings(folder)
+    around = LocalSurroundings(folder, threads)
     outcome = work(run, around, _as_it_is, around.latest())
     last = around.latest()
     assert last is not None

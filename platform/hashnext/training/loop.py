@@ -27,6 +27,8 @@ class Surroundings(Protocol):
 
     rank: int
     world: int
+    threads: int
+    """CPU threads for the network, where it runs on CPU."""
 
     def total(self, value: float) -> float:
         """Sum over all workers."""

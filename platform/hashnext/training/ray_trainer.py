@@ -1,5 +1,6 @@
 """The adapter to Ray Train: a TorchTrainer around `training.worker`, fed by its own Ray Data."""
 
+import os
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -56,6 +57,7 @@ class RaySurroundings:
 
     rank: int
     world: int
+    threads: int
     board: Any
 
     def total(self, value: float) -> float:
@@ -169,7 +171,12 @@ def fit(
 
 def _worker(config: dict[str, Any]) -> Outcome | None:
     context = ray.train.get_context()
-    around = RaySurroundings(context.get_world_rank(), context.get_world_size(), config["board"])
+    around = RaySurroundings(
+        rank=context.get_world_rank(),
+        world=context.get_world_size(),
+        threads=max(1, (os.cpu_count() or 1) // context.get_local_world_size()),
+        board=config["board"],
+    )
     run: Run = ray.get(config["run"])
     latest = ray.train.get_checkpoint()
     if latest is None:

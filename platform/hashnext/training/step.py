@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hashnext.errors import ConfigError
-from hashnext.registry.package import Preprocess
+from hashnext.models.preprocess import Preprocess
 from hashnext.shards.stream import Batch
 from hashnext.training.loss import softmax_loss
 

@@ -1,6 +1,5 @@
 """What one training worker does, from start to end, wherever it runs."""
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +9,8 @@ from torch import nn
 
 from hashnext.config import PretrainConfig
 from hashnext.evaluation.held_out import HeldOutReport, predict, report
+from hashnext.models.preprocess import Preprocess
 from hashnext.models.resnext import build
-from hashnext.registry.package import Preprocess
 from hashnext.shards.ledger import Ledger
 from hashnext.shards.stream import TrainingSet, evaluation_batches, training_batches
 from hashnext.training import checkpoint
@@ -67,7 +66,8 @@ def work(
     """
     config = run.config
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    _set_threads(device, around.world)
+    if device.type == "cpu":  # Ray sets one thread per logical CPU asked for
+        torch.set_num_threads(around.threads)
     torch.manual_seed(config.seed)
     network = build(config.model, run.num_labels).to(device, memory_format=torch.channels_last)
     optimiser = make_optimiser(network, config.optimiser)
@@ -103,9 +103,3 @@ def _held_out(
     )  # fmt: skip
     alone = Stepper(network, stepper.optimiser, run.preprocess, stepper.device, stepper.bf16, 1)
     return report(around.gather(predict(alone, batches, run.num_labels)), run.label_posts)
-
-
-def _set_threads(device: torch.device, world: int) -> None:
-    """Ray gives a worker one thread per logical CPU; a CPU worker needs its real share."""
-    if device.type == "cpu":
-        torch.set_num_threads(max(1, (os.cpu_count() or 1) // world))

@@ -1,4 +1,4 @@
-"""Pictures of concepts: shaded, anti-aliased, each with its own pose, colours, light and clutter."""
+"""Pictures of concepts: shaded, anti-aliased, each with its own pose, colours and clutter."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -12,12 +12,13 @@ from hashnext.posts.synthetic.primitives import Outlines, Point, star
 
 OVERSAMPLING = 2
 COLOURS = {
-    "ink": "#2b2a3a", "white": "#f7f5ef", "cream": "#f6e7c1", "pale": "#efe3d0", "silver": "#c3c9d1",
-    "mist": "#bfc4cf", "slate": "#6d7488", "bark": "#7c5539", "crust": "#d39a55", "sand": "#e8cb92",
-    "gold": "#f5c542", "orange": "#f08a32", "coral": "#f07a66", "red": "#d8433f", "brick": "#b9583f",
-    "pink": "#f2a2b4", "violet": "#8d6cc4", "leaf": "#6aa84f", "lime": "#b5d35c", "forest": "#2f7157",
-    "teal": "#4fb3b0", "sea": "#3d85c0", "navy": "#2c5384", "glass": "#a5d3ea", "ice": "#e3f3fb",
-    "sky": "#a9d6ee", "dusk": "#7d6ba0",
+    "ink": "#2b2a3a", "white": "#f7f5ef", "cream": "#f6e7c1", "pale": "#efe3d0",
+    "silver": "#c3c9d1", "mist": "#bfc4cf", "slate": "#6d7488", "bark": "#7c5539",
+    "crust": "#d39a55", "sand": "#e8cb92", "gold": "#f5c542", "orange": "#f08a32",
+    "coral": "#f07a66", "red": "#d8433f", "brick": "#b9583f", "pink": "#f2a2b4",
+    "violet": "#8d6cc4", "leaf": "#6aa84f", "lime": "#b5d35c", "forest": "#2f7157",
+    "teal": "#4fb3b0", "sea": "#3d85c0", "navy": "#2c5384", "glass": "#a5d3ea",
+    "ice": "#e3f3fb", "sky": "#a9d6ee", "dusk": "#7d6ba0",
 }  # fmt: skip
 PAINTS = [
     "coral",
@@ -62,7 +63,7 @@ def draw(concepts: Sequence[Concept], size: tuple[int, int], rng: Random) -> Ima
 
 
 def _place(canvas: Image.Image, concept: Concept, at: Point, scale: float, rng: Random) -> None:
-    """Draw a concept around a point, `scale` pixels to its unit, in a pose and colours of its own."""
+    """Draw a concept around a point, `scale` pixels to its unit, in its own pose and colours."""
     turn, flip = radians(rng.uniform(-1, 1) * (concept.turn or 0)), rng.choice((-1, 1))
     wide, tall = flip * scale * rng.uniform(0.85, 1.15), scale * rng.uniform(0.85, 1.15)
     bend, phase = rng.uniform(-0.08, 0.08), rng.uniform(0, 6)

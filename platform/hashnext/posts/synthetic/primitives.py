@@ -29,10 +29,11 @@ def blob(*xy: float) -> Outlines:
     """Smooth closed curve through the points: a Catmull-Rom spline, 6 steps a point."""
     n, ends = len(xy), range(0, len(xy), 2)
     quads = [[[xy[(i + 2 * k + axis) % n] for k in range(4)] for axis in (0, 1)] for i in ends]
-    return [[(_spline(*x, t / 6), _spline(*y, t / 6)) for x, y in quads for t in range(6)]]
+    return [[(_spline(x, t / 6), _spline(y, t / 6)) for x, y in quads for t in range(6)]]
 
 
-def _spline(p: float, q: float, r: float, s: float, t: float) -> float:
+def _spline(points: list[float], t: float) -> float:
+    p, q, r, s = points
     return q + t / 2 * (r - p + t * (2 * p - 5 * q + 4 * r - s + t * (3 * (q - r) + s - p)))
 
 
