@@ -105,13 +105,11 @@ def test_other_columns_go_through_vocabulary_shards_and_training(
     vocabulary.main(vocabulary.VocabularyJob(out=str(tmp_path / "vocabulary"), **shared))
     counts = prepare(Prepare(out=str(tmp_path / "shards"), size=96, **shared))["counts"]
     assert counts["input_posts"] == 1008 == counts["shard_rows"] + counts["quarantined"]
-    trained = pretrain.main(
-        pretrain.Pretrain(
-            shards=str(tmp_path / "shards"),
-            vocabulary=str(tmp_path / "vocabulary"),
-            out=str(tmp_path / "run"),
-            recipe="nano",
-            config=nano().shortened(640),
-        )  # fmt: skip
+    job = pretrain.Pretrain(
+        shards=str(tmp_path / "shards"),
+        vocabulary=str(tmp_path / "vocabulary"),
+        out=str(tmp_path / "run"),
+        recipe="nano",
+        config=nano().shortened(640),
     )
-    assert trained["counts"]["samples"] == 640
+    assert pretrain.main(job)["counts"]["samples"] == 640
