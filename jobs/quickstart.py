@@ -48,9 +48,9 @@ class Quickstart:
     """Folder of all stages; a path."""
     num_posts: int = 3000
     """Posts to draw where there are no --posts."""
-    images: int = 24_000
+    images: int = 20_000
     """Length of the pretraining run, in images."""
-    trial_images: int = 4_000
+    trial_images: int = 1_500
     """Length of each trial of the sweep, in images."""
     size: int = 96
     """Longest permitted short side of the stored images, in pixels."""
@@ -105,12 +105,12 @@ def main(job: Quickstart) -> None:
         _model(job, story)
         _sweep(job, story)
         _register(job, story)
-        _report(job, story)
         with app.running(f"models:/{MODEL}@champion", job.port) as url:
             _ask(job, story, url)
-            story.tell(f"report      {Folder.at(job.out).location}/report.md")
-            story.tell(f"mlflow      {settings.tracking_uri()}")
-            story.tell(f"page        {url}")
+            _report(story)
+            print(f"report      {story.out.location}/report.md")
+            print(f"mlflow      {settings.tracking_uri()}")
+            print(f"page        {url}")
             print(f"done in {time.monotonic() - started:.0f} s")
             if job.serve:
                 print("serving until Ctrl-C", flush=True)
@@ -224,7 +224,7 @@ def _transfer_line(result: Result) -> str:
     return text
 
 
-def _report(job: Quickstart, story: Story) -> None:
+def _report(story: Story) -> None:
     """Everything told so far, beside the leaderboard's plot."""
     text = "\n".join(["# HashNeXt quickstart", "", "```", *story.lines, "```", ""])
     story.out.write_bytes("report.md", f"{text}\n![leaderboard](sweep/leaderboard.png)\n".encode())

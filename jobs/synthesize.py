@@ -41,7 +41,7 @@ class Synthesize:
     """Posts to draw."""
     num_probe_train: int = 1200
     """Labelled images to fit a probe on."""
-    num_probe_test: int = 800
+    num_probe_test: int = 1200
     """Labelled images to score it on."""
     seed: int = 0
     """Seed of everything drawn."""

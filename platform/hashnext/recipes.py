@@ -18,11 +18,19 @@ from hashnext.training.schedule import ScheduleConfig
 
 
 def nano() -> PretrainConfig:
-    """14 layers at 64 px: about two minutes on two laptop cores for a few thousand posts."""
+    """14 layers at 64 px, for a laptop and a few thousand posts.
+
+    So short a run needs many small steps, residual branches that work from the start, and crops
+    that keep most of a small image.
+    """
     return PretrainConfig(
-        model=ResNeXtConfig(blocks=(1, 1, 1, 1), groups=8, width_per_group=4),
-        stream=StreamConfig(size=64),
-        schedule=ScheduleConfig(images=30_000, warmup_images=3_000, halvings=5),
+        model=ResNeXtConfig(
+            blocks=(1, 1, 1, 1), groups=8, width_per_group=4, zero_init_residual=False
+        ),
+        stream=StreamConfig(size=64, min_crop_area=0.35, decoders=1),
+        schedule=ScheduleConfig(
+            images=30_000, warmup_images=3_000, halvings=5, base_learning_rate=0.2
+        ),
         batch=64,
         checkpoint_images=10_000,
         log_images=2_000,

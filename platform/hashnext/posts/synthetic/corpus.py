@@ -22,6 +22,8 @@ ISSUES = {
 }  # fmt: skip
 """Share of the posts with each issue."""
 FORMATS = {"JPEG": 0.9, "PNG": 0.04, "WEBP": 0.04, "GIF": 0.02}
+ZIPF = 0.7
+"""Exponent of the concepts' frequencies by rank."""
 SIDES = (72, 120)
 """Range of a picture's sides, in pixels."""
 
@@ -41,12 +43,12 @@ class Picture:
 
 def post(seed: int, number: int) -> dict[str, Any]:
     """A row of posts.parquet and truth.parquet: post_id, image, hashtags, public, wnid, issue."""
-    rng = Random(f"{seed} post {number}")
-    issue = rng.choices([*ISSUES, ""], [*ISSUES.values(), 1 - sum(ISSUES.values())])[0]
+    issue, rng = _issue(seed, number)
     subject = number
-    if "duplicate" in issue and number:
-        subject = rng.randrange(number)
-        issue = f"{issue}:{post_id(subject)}"
+    if "duplicate" in issue:
+        earlier = (rng.randrange(number or 1) for _ in range(20))
+        subject = next((n for n in earlier if not _issue(seed, n)[0]), number)
+        issue = f"{issue}:{post_id(subject)}" if subject != number else ""
     picture = _picture(seed, subject)
     image = picture.render()
     return {
@@ -96,10 +98,17 @@ def contact_sheet(images: Sequence[bytes], columns: int = 12, tile: int = 112) -
     return sheet
 
 
+def _issue(seed: int, number: int) -> tuple[str, Random]:
+    """What is wrong with a post, if anything, and the generator that goes on with it."""
+    rng = Random(f"{seed} post {number}")
+    shares = [*ISSUES.values(), 1 - sum(ISSUES.values())]
+    return rng.choices([*ISSUES, ""], shares)[0], rng
+
+
 def _picture(seed: int, number: int) -> Picture:
     """One to three concepts, drawn under Zipf's law."""
     rng = Random(f"{seed} picture {number}")
-    weights = [1 / rank for rank in range(1, len(CONCEPTS) + 1)]
+    weights = [rank**-ZIPF for rank in range(1, len(CONCEPTS) + 1)]
     count = rng.choices((1, 2, 3), (6, 3, 1))[0]
     chosen: list[Concept] = []
     while len(chosen) < count:
