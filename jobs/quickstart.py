@@ -48,9 +48,9 @@ class Quickstart:
     """Folder of all stages; a path."""
     num_posts: int = 3000
     """Posts to draw where there are no --posts."""
-    images: int = 20_000
+    images: int = 12_000
     """Length of the pretraining run, in images."""
-    trial_images: int = 1_500
+    trial_images: int = 960
     """Length of each trial of the sweep, in images."""
     size: int = 96
     """Longest permitted short side of the stored images, in pixels."""

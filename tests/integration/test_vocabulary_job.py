@@ -93,6 +93,22 @@ def test_every_hashtag_has_one_decision(vocabulary: Vocabulary, training: list[l
     assert "secrettag" not in reasons
 
 
+def test_hashtags_of_held_out_posts_alone_have_a_decision_but_no_count(tmp_path: Path) -> None:
+    table = some_posts()
+    out = held_out(post_keys(table["post_id"])) & table["public"].to_numpy()
+    tags = [
+        [*row, "heldoutdogs", "dogsofinstagram"] if kept else row
+        for row, kept in zip(table["hashtags"].to_pylist(), out, strict=True)
+    ]
+    pq.write_table(table.set_column(3, "hashtags", pa.array(tags)), tmp_path / "posts.parquet")
+    source = PostSource.open(str(tmp_path / "posts.parquet"))
+    rows = build_vocabulary(source, VocabularyConfig()).decisions.to_pylist()
+    found = {row["hashtag"]: row for row in rows}
+    assert found["heldoutdogs"]["posts"] == found["dogsofinstagram"]["posts"] == 0
+    assert found["dogsofinstagram"]["label_id"] == found["#Dog"]["label_id"]
+    assert found["heldoutdogs"]["label_id"] is None
+
+
 def test_synonyms_are_one_label(vocabulary: Vocabulary) -> None:
     labels = {row["name"]: row for row in vocabulary.labels.to_pylist()}
     assert set(labels["brown bear"]["hashtags"]) == {"brownbear", "ursusarctos"}
