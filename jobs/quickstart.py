@@ -48,7 +48,7 @@ class Quickstart:
     """Folder of all stages; a path."""
     num_posts: int = 3000
     """Posts to draw where there are no --posts."""
-    images: int = 12_000
+    images: int = 10_000
     """Length of the pretraining run, in images."""
     trial_images: int = 960
     """Length of each trial of the sweep, in images."""

@@ -110,11 +110,13 @@ def _forget_last_checkpoint(run: Path) -> None:
     """Leave the run as a kill at image 1,000 would: with the checkpoint of image 640 only."""
     snapshot = run / "checkpoint_manager_snapshot.json"
     document = json.loads(snapshot.read_text())
-    first, last = sorted(run.glob("checkpoint_*"), key=lambda folder: load(folder)[2].images_seen)
+    first, last = sorted(run.glob("checkpoint_2*"), key=lambda folder: load(folder)[2].images_seen)
     assert load(first)[2].images_seen == 640
     results = document["checkpoint_results"]
     document["checkpoint_results"] = [r for r in results if r["checkpoint_dir_name"] == first.name]
     document["latest_checkpoint_result"] = document["checkpoint_results"][0]
+    document["checkpoint_report_indices"] = document["checkpoint_report_indices"][:1]
+    document["current_report_index"] = document["checkpoint_report_indices"][0] + 1
     snapshot.write_text(json.dumps(document))
     shutil.rmtree(last)
 
