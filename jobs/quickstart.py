@@ -5,10 +5,8 @@ a held-out image. Run again with the same settings, it keeps the stages that hav
 """
 
 import io
-import json
 import signal
 import time
-import urllib.request
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field, replace
@@ -25,7 +23,7 @@ from hashnext.recipes import recipe
 from hashnext.shards.manifest import Manifest
 from hashnext.storage import Folder
 from jobs import prepare, pretrain, register, synthesize, transfer, vocabulary
-from serve import app
+from serve import app, client
 from tuning import sweep
 from tuning.spaces import Space
 
@@ -233,18 +231,7 @@ def _report(story: Story) -> None:
 def _ask(job: Quickstart, story: Story, url: str) -> None:
     """Have the endpoint tag a held-out image of the shards."""
     post_id, image, written = _held_out_post(Folder.at(job.at("shards")))
-    boundary = "hashnext-quickstart"
-    head = (
-        f'--{boundary}\r\nContent-Disposition: form-data; name="image"; filename="post.jpg"\r\n'
-        "Content-Type: image/jpeg\r\n\r\n"
-    )
-    request = urllib.request.Request(
-        f"{url}/v1/tags",
-        data=head.encode() + image + f"\r\n--{boundary}--\r\n".encode(),
-        headers={"Content-Type": f"multipart/form-data; boundary={boundary}"},
-    )
-    with urllib.request.urlopen(request, timeout=60) as response:
-        answer = json.load(response)
+    answer = client.tag(url, image)
     tags = ", ".join(f"{tag['hashtag']} {tag['confidence']:.0%}" for tag in answer["tags"][:5])
     story.tell(f"tags        post {post_id} (its own: {', '.join(written[:5])}) is tagged {tags}")
 

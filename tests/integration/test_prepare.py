@@ -94,6 +94,20 @@ def test_posts_must_be_stated_public(ray_session: None, tmp_path: Path) -> None:
     assert Manifest.read(Folder.at(tmp_path / "out")).quarantined == {"truncated": 2}
 
 
+def test_a_manifest_with_image_files_beside_it(ray_session: None, tmp_path: Path) -> None:
+    lines = []
+    for post in coloured_posts(12, seed=2).to_pylist():
+        name = f"{post['post_id']}.jpg"
+        if post["post_id"] != "post00005":
+            (tmp_path / name).write_bytes(post["image"])
+        lines.append(json.dumps(post | {"image": name}))
+    (tmp_path / "posts.jsonl").write_text("\n".join(lines))
+    main(Prepare(posts=str(tmp_path / "posts.jsonl"), out=str(tmp_path / "out"), size=32))
+    manifest = Manifest.read(Folder.at(tmp_path / "out"))
+    assert manifest.quarantined == {"missing": 1, "private": 2, "truncated": 1}
+    assert manifest.input_posts == 12 == manifest.rows + 4
+
+
 def test_tinygram_is_sorted_as_its_truth_says(
     ray_session: None, real_data: Path, tmp_path: Path
 ) -> None:

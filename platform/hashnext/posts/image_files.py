@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from pyarrow import fs
-
 from hashnext.storage import Folder, is_uri, locate
 
 READERS = 16
@@ -26,7 +24,7 @@ def resolve(names: Sequence[str | None], named_by: str) -> list[str | None]:
 
 
 def load(uris: Sequence[str | None], folder: Folder) -> list[bytes | None]:
-    """Contents of the files in the order given; None for a file that is not there.
+    """Contents of the files in the order given; None for a file that cannot be read.
 
     Args:
         uris: absolute paths or URIs.
@@ -43,7 +41,8 @@ def load(uris: Sequence[str | None], folder: Folder) -> list[bytes | None]:
 def _contents(uri: str, folder: Folder) -> bytes | None:
     inside = uri.removeprefix(f"{folder.location}/")
     filesystem, path = (folder.filesystem, folder.file(inside)) if inside != uri else locate(uri)
-    if filesystem.get_file_info(path).type != fs.FileType.File:
+    try:
+        with filesystem.open_input_file(path) as stream:
+            return bytes(stream.read())
+    except OSError:
         return None
-    with filesystem.open_input_file(path) as stream:
-        return bytes(stream.read())

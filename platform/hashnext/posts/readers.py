@@ -116,7 +116,7 @@ class PostSource:
 
         Returns:
             A table of these columns with the types of `POST`. `image` holds the encoded bytes, also
-            where the source names files; it is null where the file is missing. `image_uri` is
+            where the source names files; it is null where the file cannot be read. `image_uri` is
             absolute. `public` has no nulls: what is not stated public is private.
 
         Raises:

@@ -11,7 +11,7 @@ from hashnext.errors import ConfigError
 from hashnext.images.crop import resize_short_side
 from hashnext.images.decode import DecodeLimits, ImageRejected, decode, encode_jpeg
 from hashnext.shards.manifest import SHARD_SCHEMA, ShardFile
-from hashnext.storage import Folder, locate
+from hashnext.storage import Folder
 
 ROW_GROUP_ROWS = 128
 """Posts in a row group, the unit of reading: 2.5 MB at a short side of 256 px."""
@@ -54,7 +54,7 @@ class PartBuilder:
     rejections: list[Rejection] = field(default_factory=list)
 
     def add(self, posts: pa.Table) -> None:
-        """Add posts (post_id, image and/or image_uri, hashtags, public)."""
+        """Add posts (post_id, image, image_uri, hashtags, public)."""
         for batch in posts.to_batches(max_chunksize=ROW_GROUP_ROWS):
             for post in batch.to_pylist():
                 row = _shard_row(post, self.config)
@@ -85,24 +85,15 @@ def write_part(folder: Folder, name: str, rows: pa.Table) -> ShardFile:
 def _shard_row(post: dict[str, Any], config: PrepareConfig) -> dict[str, Any] | Rejection:
     if not post["public"]:
         return Rejection(post["post_id"], "gate", "private", "not stated public")
+    if post["image"] is None and post["image_uri"]:
+        return Rejection(post["post_id"], "fetch", "missing", "no file at its image_uri")
     try:
-        data = _image_bytes(post, config.limits)
-        image = resize_short_side(decode(data, config.limits, config.size), config.size)
+        image = decode(post["image"], config.limits, config.size)
     except ImageRejected as error:
         return Rejection(post["post_id"], "decode", error.reason, error.detail)
-    except OSError as error:
-        return Rejection(post["post_id"], "fetch", "unreachable", str(error))
+    image = resize_short_side(image, config.size)
     height, width = image.shape[:2]
     return {
         "post_id": post["post_id"], "image": encode_jpeg(image, config.quality),
         "width": width, "height": height, "hashtags": post["hashtags"],
     }  # fmt: skip
-
-
-def _image_bytes(post: dict[str, Any], limits: DecodeLimits) -> bytes | None:
-    uri = post.get("image_uri")
-    if post.get("image") is not None or uri is None:
-        return post.get("image")
-    filesystem, path = locate(uri)
-    with filesystem.open_input_stream(path) as stream:
-        return bytes(stream.read(limits.max_bytes + 1))

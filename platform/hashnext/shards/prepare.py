@@ -14,7 +14,7 @@ import pyarrow as pa
 import ray
 
 from hashnext.posts.readers import PostSource
-from hashnext.posts.schema import Unit
+from hashnext.posts.schema import POST, Unit
 from hashnext.progress import Meter
 from hashnext.shards.manifest import (
     MANIFEST,
@@ -78,9 +78,8 @@ def prepare_part(
     """Ray Data task: prepare the part numbered `batch["part"]`; returns the posts in it."""
     part = int(batch["part"][0])
     builder = PartBuilder(config)
-    images = [field for field in ("image", "image_uri") if field in source.found]
     for unit in parts[part]:
-        builder.add(source.read(unit, ["post_id", *images, "hashtags", "public"]))
+        builder.add(source.read(unit, POST.names))
     _write(out, part, builder.table(), builder.rejections)
     return {"posts": [len(builder.rows) + len(builder.rejections)]}
 
