@@ -3,7 +3,6 @@
 import logging
 import os
 import secrets
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -94,8 +93,3 @@ def _configure_data() -> None:
     context.print_on_execution_start = False
     context.target_max_block_size = 16 << 20
     context.execution_options.preserve_order = True
-
-
-def python() -> str:
-    """The interpreter that runs us; a job's entry point `python` is whatever the head has."""
-    return sys.executable

@@ -63,25 +63,23 @@ class _Lines:
     unit: str
     started: float = field(default_factory=time.monotonic)
     printed: float = field(default_factory=time.monotonic)
+    shown: float = 0.0
     done: float = 0.0
     note: str = ""
 
     def update(self, done: float, note: str = "") -> None:
         self.done, self.note = done, note
         if time.monotonic() - self.printed >= LINE_EVERY_S:
-            self._print()
+            self.close()
 
     def close(self) -> None:
-        self._print()
-
-    def _print(self) -> None:
-        self.printed = time.monotonic()
-        seconds = max(self.printed - self.started, 1e-9)
-        rate = self.done / seconds
-        left = f", {(self.total - self.done) / rate:,.0f} s left" if rate and self.total else ""
+        """Print how far it is, unless that was said before."""
+        if self.done == self.shown:
+            return
+        self.printed, self.shown = time.monotonic(), self.done
+        rate = self.done / max(self.printed - self.started, 1e-9)
+        left = f", {(self.total - self.done) / rate:,.0f} s left" if self.total else ""
         share = f" of {self.total:,.0f} {self.unit}" if self.total else f" {self.unit}"
         note = f"  {self.note}" if self.note else ""
-        print(
-            f"{self.title}: {self.done:,.0f}{share} ({rate:,.0f}/s{left}){note}",
-            file=sys.stderr, flush=True,
-        )  # fmt: skip
+        line = f"{self.title}: {self.done:,.0f}{share} ({rate:,.0f}/s{left}){note}"
+        print(line, file=sys.stderr, flush=True)

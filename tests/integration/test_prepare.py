@@ -81,6 +81,13 @@ def test_a_repeated_post_id_is_kept_once(ray_session: None, tmp_path: Path) -> N
     assert manifest.input_posts == 29
 
 
+def test_posts_and_shards_may_be_uris(ray_session: None, tmp_path: Path) -> None:
+    pq.write_table(coloured_posts(12), tmp_path / "posts.parquet")
+    root = tmp_path.as_uri()
+    main(Prepare(posts=f"{root}/posts.parquet", out=f"{root}/out", size=32))
+    assert Manifest.read(Folder.at(f"{root}/out")).rows == 9
+
+
 def test_posts_must_be_stated_public(ray_session: None, tmp_path: Path) -> None:
     pq.write_table(coloured_posts(12).drop_columns("public"), tmp_path / "posts.parquet")
     with pytest.raises(PrivacyError, match="public"):

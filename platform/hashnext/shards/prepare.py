@@ -17,7 +17,6 @@ from hashnext.posts.readers import PostSource
 from hashnext.posts.schema import POST, Unit
 from hashnext.progress import Meter
 from hashnext.shards.manifest import (
-    MANIFEST,
     QUARANTINE,
     QUARANTINE_SCHEMA,
     Manifest,
@@ -27,7 +26,7 @@ from hashnext.shards.part import PartBuilder, PrepareConfig, Rejection, write_pa
 from hashnext.storage import Folder
 
 PART_ROWS = 1024
-"""Posts that a part aims at; also what one task holds in memory."""
+"""Posts that a part aims at; a task holds one part in memory, and a source's row group whole."""
 RECORDS = "records"
 
 
@@ -167,8 +166,3 @@ def _drop_rows(out: Folder, part: int, rows: list[int]) -> None:
         for row in rows
     ]
     _write(out, part, table.take(keep), rejections)
-
-
-def is_finished(out: Folder) -> bool:
-    """True when the folder's manifest has been committed."""
-    return out.has(MANIFEST)
