@@ -39,9 +39,9 @@ class Synthesize:
     """Folder of the corpus, new or this job's own."""
     num_posts: int = 3000
     """Posts to draw."""
-    num_probe_train: int = 1200
+    num_probe_train: int = 1000
     """Labelled images to fit a probe on."""
-    num_probe_test: int = 1200
+    num_probe_test: int = 1000
     """Labelled images to score it on."""
     seed: int = 0
     """Seed of everything drawn."""

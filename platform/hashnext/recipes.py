@@ -31,7 +31,7 @@ def nano() -> PretrainConfig:
         schedule=ScheduleConfig(
             images=30_000, warmup_images=3_000, halvings=5, base_learning_rate=0.2
         ),
-        batch=64,
+        batch=32,
         checkpoint_images=10_000,
         log_images=2_000,
     )

@@ -51,9 +51,11 @@ def test_on_drawn_posts(tmp_path: Path) -> None:
     assert result(tmp_path / "out", "transfer")["over_baseline"]["low"] > 0
     for line in ("tags ", "report ", "mlflow ", "page "):
         assert f"\n{line}" in said
-    again = run(tmp_path / "out")
-    assert again.count("[0 s]") >= 7, "finished stages are kept"
-    assert seconds < 360
+    results = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*/result.json")}
+    run(tmp_path / "out")
+    assert len(results) == 7, "all stages but the registry's"
+    assert {path: path.stat().st_mtime_ns for path in results} == results, "they are kept"
+    assert seconds < 540, "360 on two quiet cores, and half as much again on busy ones"
 
 
 @pytest.mark.slow
