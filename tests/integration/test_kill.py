@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from conftest import Corpus
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 REPO = Path(__file__).resolve().parents[2]
 LIMIT_S = 240
 
