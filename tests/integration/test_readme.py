@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from hashnext.settings import git_commit
 from tests.command_lines import parse
 
 REPO = Path(__file__).resolve().parents[2]
@@ -80,6 +81,7 @@ def test_commands_run_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         shutil.copytree(REPO / folder, tmp_path / folder)
     Image.linear_gradient("L").save(tmp_path / "photo.jpg")
     monkeypatch.setenv("HASHNEXT_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("HASHNEXT_GIT_COMMIT", git_commit())  # the copy has no git
     port = _free_port()
     servers: list[subprocess.Popen[bytes]] = []
     try:
