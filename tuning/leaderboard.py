@@ -41,7 +41,7 @@ def show(rows: list[Row]) -> None:
     """Print the leaderboard."""
     table = Table(title="leaderboard: top-1 on the probe's selection slice", title_justify="left")
     for column in ("trial", "labels", "alpha", "selection top-1", "precision@1", "seconds"):
-        table.add_column(column)
+        table.add_column(column, overflow="fold")
     for row in rows:
         metrics = row.metrics or {}
         table.add_row(

@@ -59,7 +59,9 @@ def run_trials(
     results = ray.tune.Tuner(
         ray.tune.with_resources(function, {"cpu": placement.cpus, "gpu": 1 if has_gpu else 0}),
         param_space={"name": ray.tune.grid_search(list(runs))},
-        tune_config=ray.tune.TuneConfig(max_concurrent_trials=placement.concurrent),
+        tune_config=ray.tune.TuneConfig(
+            max_concurrent_trials=placement.concurrent, reuse_actors=True
+        ),
         run_config=ray.tune.RunConfig(
             name="tune", storage_path=str(out), verbose=0, callbacks=[_Count(meter)],
             failure_config=ray.tune.FailureConfig(max_failures=1),

@@ -69,7 +69,7 @@ def test_on_real_posts(tmp_path: Path, real_data: Path) -> None:
         pq.write_table(table.filter(pc.field("label") < 50), probe[-1])  # a quarter, to save time
     run(
         out, "--posts", str(posts), "--probe-train", probe[0], "--probe-test", probe[1],
-        "--images", "3000", "--trial-images", "500",
+        "--images", "2000", "--trial-images", "320",
     )  # fmt: skip
     counts = result(out, "shards")["counts"]
     assert counts["input_posts"] == 4961 == counts["shard_rows"] + counts["quarantined"]

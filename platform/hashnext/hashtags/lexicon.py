@@ -11,6 +11,7 @@ from importlib import resources
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -81,6 +82,12 @@ class Lexicon:
                 found[parent] = None
                 queue.extend(self.hypernyms(parent))
         return list(found)
+
+    @cached_property
+    def single_words(self) -> frozenset[str]:
+        """Lemmas of one word of plain letters, lower case."""
+        lemmas = pc.list_flatten(self.nouns["lemmas"])
+        return frozenset(pc.utf8_lower(lemmas.filter(pc.utf8_is_alpha(lemmas))).to_pylist())
 
     @cached_property
     def ilsvrc(self) -> frozenset[int]:

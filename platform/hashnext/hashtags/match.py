@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from hashnext.hashtags.compounds import endings
 from hashnext.hashtags.lexicon import Lexicon
 from hashnext.hashtags.normalise import without_diacritics
+from hashnext.hashtags.words import Words
 
 MAX_LENGTH = 100
 """Letters beyond which a tag is no noun: WordNet's longest is 65 written together."""
@@ -43,6 +45,9 @@ class Affix:
         return stem if len(stem) >= MIN_STEM else None
 
 
+NUMBERED = "number"
+HEAD_NOUN = "head noun"
+
 PLURALS = (
     ("ches", "ch"), ("shes", "sh"), ("sses", "ss"), ("ses", "s"), ("xes", "x"), ("zes", "z"),
     ("ves", "f"), ("ies", "y"), ("men", "man"), ("s", ""), ("es", ""),
@@ -58,27 +63,58 @@ AFFIXES = (
     Affix("", "gram", 0.75), Affix("", "porn", 0.75), Affix("", "spotting", 0.75),
     Affix("", "lovers", 0.75), Affix("", "lover", 0.75), Affix("", "love", 0.7),
     Affix("", "lifestyle", 0.6), Affix("", "life", 0.65), Affix("", "time", 0.65),
-    Affix("", "addict", 0.7), Affix("", "daily", 0.7), Affix("", "day", 0.5),
+    Affix("", "inspiration", 0.7), Affix("", "inspo", 0.7), Affix("", "goals", 0.6),
+    Affix("", "ideas", 0.7), Affix("", "gasm", 0.7), Affix("", "aholic", 0.65),
+    Affix("", "community", 0.65), Affix("", "society", 0.6), Affix("", "nation", 0.6),
+    Affix("", "world", 0.65), Affix("", "fans", 0.65), Affix("", "fan", 0.65),
+    Affix("", "feed", 0.7), Affix("", "shots", 0.75), Affix("", "blog", 0.65),
+    Affix("", "vibes", 0.65), Affix("", "addict", 0.7), Affix("", "daily", 0.7),
+    Affix("", "day", 0.5),
     Affix("instagram", "", 0.75), Affix("insta", "", 0.8), Affix("ilovemy", "", 0.8),
     Affix("ilove", "", 0.7), Affix("love", "", 0.6), Affix("my", "", 0.7), Affix("daily", "", 0.7),
 )  # fmt: skip
 """The habits, tried in this order. To teach another one, add a line."""
 
 
-def matches(tag: str, lexicon: Lexicon) -> list[Match]:
+def matches(
+    tag: str, lexicon: Lexicon, words: Words | None = None, written: str = ""
+) -> list[Match]:
     """The nouns that a normalised tag can be, the likeliest first; empty when it is none.
 
     The tag as a whole and its singulars come first (`eyes` is a lemma, an opinion, and the plural
-    of `eye`); only where they give nothing, what an affix leaves of it.
+    of `eye`); only where they give nothing, what an affix or a number leaves of it; and last, when
+    the tag is several words, the noun that they end in.
+
+    Args:
+        tag: the normalised tag.
+        lexicon: the nouns.
+        words: the model that splits the tag into words; None does not split it.
+        written: a spelling of the tag whose capitals and underscores help to split it.
     """
     if len(tag) > MAX_LENGTH:
         return []
     if whole := list(_as_noun(tag, lexicon)):
         return whole
+    for rule, confidence, stem in _stems(tag):
+        if inner := list(_as_noun(stem, lexicon)):
+            return [Match(m.form, rule, confidence * m.confidence) for m in inner]
+    return _head_nouns(words.split(written or tag), lexicon) if words else []
+
+
+def _stems(tag: str) -> Iterator[tuple[str, float, str]]:
+    """Rule, confidence and what it leaves of the tag, for every habit that the tag has."""
     for affix in AFFIXES:
-        stem = affix.stem(tag)
-        if stem and (inner := list(_as_noun(stem, lexicon))):
-            return [Match(m.form, affix.rule, affix.confidence * m.confidence) for m in inner]
+        if stem := affix.stem(tag):
+            yield affix.rule, affix.confidence, stem
+    letters = tag.strip("0123456789")
+    if letters != tag and len(letters) >= MIN_STEM:
+        yield NUMBERED, 0.8, letters
+
+
+def _head_nouns(words: list[str], lexicon: Lexicon) -> list[Match]:
+    for ending in endings(words):
+        if found := list(_as_noun(ending, lexicon)):
+            return [Match(m.form, HEAD_NOUN, 0.7 * m.confidence) for m in found]
     return []
 
 

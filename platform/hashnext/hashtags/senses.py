@@ -17,11 +17,14 @@ from importlib import resources
 
 from hashnext.hashtags import data
 from hashnext.hashtags.lexicon import Lexicon
-from hashnext.hashtags.match import Match, matches
+from hashnext.hashtags.match import HEAD_NOUN, Match, matches
 from hashnext.hashtags.normalise import normalise
 from hashnext.hashtags.visual import VisualPolicy
+from hashnext.hashtags.words import Words
 
 MIN_VISUAL_SHARE = 0.25
+MIN_HEAD_SHARE = 0.6
+"""The same where the noun is only the last word of a compound."""
 SMOOTHING = 0.5
 PRIOR_POSTS = 2.0
 """Weight of the sense's share of use against the company, in posts."""
@@ -46,11 +49,15 @@ class Reader:
     only_ilsvrc: bool = False
     """Leave only ILSVRC synsets among the candidates."""
 
-    def read(self, tag: str) -> Reading:
-        """Candidates of a normalised tag, or the reason why there are none."""
+    def read(self, tag: str, words: Words | None = None, written: str = "") -> Reading:
+        """Candidates of a normalised tag, or the reason why there are none.
+
+        `words` and `written` are those of `match.matches`.
+        """
         if not tag:
             return Reading(None, {}, "nothing left after normalisation")
-        readings = [self._read_noun(found) for found in matches(tag, self.lexicon)]
+        found = matches(tag, self.lexicon, words, written)
+        readings = [self._read_noun(noun) for noun in found]
         if not readings:
             return Reading(None, {}, "no noun synset")
         return next((reading for reading in readings if reading.shares), readings[0])
@@ -61,13 +68,17 @@ class Reader:
         shares = self._shares(found.form)
         outs = {synset: self.visual.why_out(synset) for synset in shares}
         visual = {synset: share for synset, share in shares.items() if outs[synset] is None}
-        if sum(visual.values()) < MIN_VISUAL_SHARE:
+        if sum(visual.values()) < self._needed(found):
             main = max(outs.keys() - visual.keys(), key=lambda synset: (shares[synset], -synset))
             return Reading(found, {}, outs[main] or "")
         if not self.only_ilsvrc:
             return Reading(found, visual, "")
         inside = {s: share for s, share in visual.items() if s in self.lexicon.ilsvrc}
         return Reading(found, inside, "" if inside else "outside scope imagenet")
+
+    @staticmethod
+    def _needed(found: Match) -> float:
+        return MIN_HEAD_SHARE if found.rule == HEAD_NOUN else MIN_VISUAL_SHARE
 
     def _shares(self, form: str) -> dict[int, float]:
         synsets = self.lexicon.senses(form)

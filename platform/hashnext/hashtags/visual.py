@@ -4,10 +4,9 @@ The rules, the first that applies:
 
 1. persons are out, by policy: the labels are objects only;
 2. a synset's own entry in the reviewed list (`data/reviewed_synsets.tsv`) holds;
-3. the other ILSVRC synsets are in;
-4. named places and named natural objects (cities, rivers) are out: a picture does not name them;
-5. the nearest hypernym's entry that reaches down (`tree`) holds;
-6. the lexicographer file: animals, artifacts, parts of the body, food, objects, plants and
+3. named places and named natural objects (cities, rivers) are out: a picture does not name them;
+4. the nearest hypernym's entry that reaches down (`tree`) holds;
+5. the lexicographer file: animals, artifacts, parts of the body, food, objects, plants and
    substances are in, everything else is out.
 
 The *abstraction* root of WordNet is no guide: traffic light and comic book are below it.
@@ -58,8 +57,6 @@ class VisualPolicy:
             return PERSON_REASON
         if review := self._reviews.get(synset):
             return review.why_out
-        if synset in self.lexicon.ilsvrc:
-            return None
         if file in NAMED and bool(self.lexicon.nouns["instance"][synset]):
             return f"named {file}"
         if review := self._inherited_review(synset):
