@@ -6,7 +6,7 @@ Writes labels.parquet, decisions.parquet (every hashtag with the reason) and voc
 import re
 import time
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from hashnext import cli, cluster, progress
@@ -30,24 +30,32 @@ class VocabularyJob(VocabularyConfig):
     assume_public: bool = False
     """Take posts for public where no column says so."""
 
+    def config(self) -> VocabularyConfig:
+        """The vocabulary's own settings."""
+        return VocabularyConfig(**{f.name: getattr(self, f.name) for f in fields(VocabularyConfig)})
+
 
 def main(job: VocabularyJob) -> dict[str, Any]:
     """Build the vocabulary, write it, return the result."""
     source = PostSource.open(job.posts, job.columns, job.assume_public)
     source.require("post_id", "hashtags")
-    config = VocabularyConfig(scope=job.scope, max_labels=job.max_labels, min_posts=job.min_posts)
+    config = job.config()
     settings = {"posts": job.posts, "source": source.fingerprint, **asdict(config)}
     output = JobFolder.claim(job.out, "vocabulary", settings)
     if output.finished:
         print(f"{output.folder.location}: already finished")
         return _shown(output.result())
     started = time.monotonic()
+    clock = progress.Stopwatch()
     with cluster.session(), progress.meter("vocabulary", 0, "labels") as meter:
         cluster.require_shared_locations(posts=job.posts, out=job.out)
-        vocabulary = build_vocabulary(source, config)
+        vocabulary = build_vocabulary(source, config, clock)
         meter.update(vocabulary.num_labels)
     vocabulary.save(output.folder)
-    figures = summary(vocabulary) | {"seconds": round(time.monotonic() - started, 1)}
+    figures = summary(vocabulary) | {
+        "seconds_by_stage": {stage: round(seconds, 2) for stage, seconds in clock.seconds.items()},
+        "seconds": round(time.monotonic() - started, 1),
+    }
     return _shown(output.finish(figures))
 
 
@@ -66,9 +74,15 @@ def summary(vocabulary: Vocabulary) -> dict[str, Any]:
         "share_of_posts_with_label": vocabulary.meta["labelled"] / posts,
         "share_of_occurrences_with_label": sum(row["posts"] for row in named) / occurrences,
         "by_rule": _tally(row["rule"] for row in named),
-        "by_reason": _tally(re.sub(r"^names .*", "label", row["reason"]) for row in decisions),
+        "by_reason": _tally(_kind(row["reason"]) for row in decisions),
         "fingerprint": vocabulary.fingerprint,
     }
+
+
+def _kind(reason: str) -> str:
+    """A reason without what is said of the single hashtag."""
+    reason = re.sub(r"^(names|stands with) .*", "label", reason)
+    return re.sub("; spread .*| is no usual name of .*", "", reason)
 
 
 def _tally(values: Any) -> dict[str, int]:
@@ -77,7 +91,9 @@ def _tally(values: Any) -> dict[str, int]:
 
 def _shown(result: dict[str, Any]) -> dict[str, Any]:
     skipped = ("settings", "by_rule", "by_reason", "fingerprint")
-    cli.print_table("vocabulary", {k: v for k, v in result.items() if k not in skipped})
+    stages = ", ".join(f"{stage} {s:.1f}" for stage, s in result["seconds_by_stage"].items())
+    shown = {k: v for k, v in result.items() if k not in skipped} | {"seconds_by_stage": stages}
+    cli.print_table("vocabulary", shown)
     return result
 
 

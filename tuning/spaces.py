@@ -1,10 +1,11 @@
-"""What a sweep varies: vocabulary size and resampling strength."""
+"""What a sweep varies: vocabulary size, resampling strength, and what becomes of hypernyms."""
 
 from dataclasses import dataclass, replace
 from itertools import product
 
 from hashnext.config import PretrainConfig
 from hashnext.errors import ConfigError
+from hashnext.hashtags.view import DEFAULT_SPECIFICITY, Specificity
 
 ALL = 0
 
@@ -17,9 +18,11 @@ class Space:
     """Vocabulary sizes, most frequent labels first; 0 keeps them all."""
     alpha: tuple[float, ...] = (0.0, 0.5, 1.0)
     """Resampling strengths: 0 natural, 0.5 square root, 1 uniform."""
+    specificity: tuple[Specificity, ...] = (DEFAULT_SPECIFICITY,)
+    """What becomes of a label beside its hyponym on one post."""
 
     def __post_init__(self) -> None:
-        for key in ("max_labels", "alpha"):
+        for key in ("max_labels", "alpha", "specificity"):
             values = getattr(self, key)
             if not values or len(set(values)) != len(values):
                 raise ConfigError(f"space.{key}", values, "needs one or more different values")
@@ -30,7 +33,8 @@ class Space:
 
     def points(self) -> list["Point"]:
         """Every point of the grid."""
-        return [Point(labels, alpha) for labels, alpha in product(self.max_labels, self.alpha)]
+        grid = product(self.max_labels, self.alpha, self.specificity)
+        return [Point(*values) for values in grid]
 
 
 @dataclass(frozen=True)
@@ -39,12 +43,14 @@ class Point:
 
     max_labels: int
     alpha: float
+    specificity: Specificity = DEFAULT_SPECIFICITY
 
     @property
     def name(self) -> str:
         """Name of the trial and of its folder."""
         labels = "all" if self.max_labels == ALL else str(self.max_labels)
-        return f"labels-{labels}-alpha-{self.alpha:g}"
+        policy = "" if self.specificity == DEFAULT_SPECIFICITY else f"-{self.specificity}"
+        return f"labels-{labels}-alpha-{self.alpha:g}{policy}"
 
     def applied(self, config: PretrainConfig) -> PretrainConfig:
         """The configuration with this point's resampling strength."""

@@ -122,16 +122,18 @@ def _vocabulary(sweep: Sweep, source: PostSource, out: Folder) -> Vocabulary:
 def _plans(sweep: Sweep, full: Vocabulary, source: PostSource) -> list[tuple[Point, Plan]]:
     """The run of every point. A cut vocabulary is counted anew: hypernyms gain posts by the cut."""
     config, shards = sweep.config(), Folder.at(sweep.shards)
-    plans, cuts = [], {ALL: full}
+    plans, cuts = [], {(ALL, full.specificity): full}
     for point in sweep.space.points():
         if point.max_labels > full.num_labels:
             raise ConfigError(
                 "space.max-labels", point.max_labels,
                 f"the vocabulary has {full.num_labels} labels; 0 takes them all",
             )  # fmt: skip
-        if point.max_labels not in cuts:
-            cuts[point.max_labels] = recount(full.most_frequent(point.max_labels), source)
-        plans.append((point, plan(point.applied(config), shards, cuts[point.max_labels])))
+        wanted = point.max_labels, point.specificity
+        if wanted not in cuts:
+            cut = full if point.max_labels == ALL else full.most_frequent(point.max_labels)
+            cuts[wanted] = recount(cut.with_specificity(point.specificity), source)
+        plans.append((point, plan(point.applied(config), shards, cuts[wanted])))
     return plans
 
 

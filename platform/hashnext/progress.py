@@ -83,3 +83,20 @@ class _Lines:
         note = f"  {self.note}" if self.note else ""
         line = f"{self.title}: {self.done:,.0f}{share} ({rate:,.0f}/s{left}){note}"
         print(line, file=sys.stderr, flush=True)
+
+
+@dataclass
+class Stopwatch:
+    """Seconds of the stages of some work: `with clock("matching"): ...`."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    """By stage; a stage entered again adds to its seconds."""
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        """Time a stage."""
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.monotonic() - started

@@ -4,7 +4,8 @@ import pytest
 
 from hashnext.hashtags import lexicon as lexicons
 from hashnext.hashtags.normalise import normalise
-from hashnext.hashtags.senses import Reader, choose
+from hashnext.hashtags.reading import Reader
+from hashnext.hashtags.senses import choose, weigh
 
 READER = Reader(lexicons.load())
 
@@ -12,7 +13,7 @@ READER = Reader(lexicons.load())
 @pytest.mark.parametrize("tag", ["#beach", "#sunset", "#coffee", "#cat", "#mountain"])
 def test_kept(tag: str) -> None:
     readings = {normalise(tag): READER.read(normalise(tag))}
-    synset = choose(readings, {}, {}, num_posts=1)[normalise(tag)]
+    synset = choose(readings, weigh(readings, {}, {}, num_posts=1))[normalise(tag)]
     assert READER.lexicon.name(synset) == normalise(tag)
 
 

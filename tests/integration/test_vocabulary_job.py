@@ -17,6 +17,8 @@ from hashnext.hashtags.vocabulary import Vocabulary
 from hashnext.posts.identity import held_out, post_keys
 from hashnext.posts.readers import PostSource
 from hashnext.storage import Folder
+from jobs.explain import Explain
+from jobs.explain import main as explain
 from jobs.vocabulary import VocabularyJob, main
 
 TAGS = ["#Dog", "dogs", "Beagle", "beagle", "animal", "ursus_arctos", "#BrownBear", "cat", "love"]
@@ -218,3 +220,91 @@ def test_posts_must_be_stated_public(tmp_path: Path) -> None:
 def test_settings_below_one_are_refused(setting: dict[str, int]) -> None:
     with pytest.raises(ConfigError, match=f"{next(iter(setting))} = 0: at least 1"):
         VocabularyConfig(**setting)
+
+
+def test_the_order_of_posts_does_not_matter(vocabulary: Vocabulary, tmp_path: Path) -> None:
+    table = some_posts()
+    order = np.random.default_rng(1).permutation(table.num_rows)
+    pq.write_table(table.take(pa.array(order)), tmp_path / "posts.parquet", row_group_size=70)
+    other = build_vocabulary(PostSource.open(tmp_path / "posts.parquet"), VocabularyConfig())
+    assert other.labels.equals(vocabulary.labels)
+    assert other.decisions.equals(vocabulary.decisions)
+
+
+def alias_posts() -> pa.Table:
+    """#doggo and #awooo without a noun: one looks like #dog, both stand beside it; #tbt beside
+    anything; #zorbling beside one label of many."""
+    draw = random.Random(0)
+    rows: list[list[str]] = []
+    for number in range(3000):
+        thing = draw.choice(["dog", "cat", "pizza", "beach", "car", "tree"])
+        tags = [thing, draw.choice(["sky", "flower", "love"])]
+        if thing == "dog":
+            tags += ["doggo"] * (number % 3 == 0) + ["awooo"] * (number % 2)
+        if thing == "tree":
+            tags = ["zorbling", "treee"] if number % 2 else tags
+        rows.append([*tags, "tbt"] if number % 4 == 0 else tags)
+    return pa.table({
+        "post_id": [f"p{i}" for i in range(len(rows))], "public": [True] * len(rows),
+        "hashtags": rows,
+    })  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def aliased(tmp_path_factory: pytest.TempPathFactory, ray_session: None) -> Path:
+    folder = tmp_path_factory.mktemp("aliases")
+    pq.write_table(alias_posts(), folder / "posts.parquet", row_group_size=500)
+    main(VocabularyJob(posts=str(folder / "posts.parquet"), out=str(folder / "v")))
+    return folder / "v"
+
+
+def test_aliases_are_found_by_spelling_and_by_company(aliased: Path) -> None:
+    vocabulary = Vocabulary.load(aliased)
+    rows = {row["hashtag"]: row for row in vocabulary.decisions.to_pylist()}
+    dog = rows["dog"]["label_id"]
+    assert (rows["doggo"]["label_id"], rows["doggo"]["rule"]) == (dog, "spelled alike")
+    assert (rows["awooo"]["label_id"], rows["awooo"]["rule"]) == (dog, "same company")
+    assert rows["tbt"]["label_id"] is None
+    assert "spread 0.9" in rows["tbt"]["reason"]
+    assert {"doggo", "awooo"} <= set(vocabulary.labels["hashtags"][dog].as_py())
+    counts = Counter(tag for tags in alias_posts()["hashtags"].to_pylist() for tag in tags)
+    assert vocabulary.labels["posts"][dog].as_py() <= counts["dog"]
+
+
+def test_explaining_tells_every_step(aliased: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tags = ("#Doggo", "dogsofinstagram", "tbt", "crane", "🐶")
+    found = explain(Explain(vocabulary=str(aliased), hashtags=tags))
+    steps = {tag: {step.name: step.text for step in steps} for tag, steps in found.items()}
+    assert "spelled alike" in steps["#Doggo"]["decision"]
+    assert "(n02084071)" in steps["#Doggo"]["label"]
+    assert "...ofinstagram" in steps["dogsofinstagram"]["match"]
+    assert "not have it" in steps["dogsofinstagram"]["label"]
+    assert "spread 0.9" in steps["tbt"]["usage"]
+    assert "a candidate" in steps["crane"]["sense"]
+    assert steps["🐶"]["normalised"] == "nothing is left"
+    assert "#Doggo" in capsys.readouterr().out
+
+
+def test_explaining_needs_a_vocabulary_and_a_hashtag(aliased: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="not a vocabulary"):
+        explain(Explain(vocabulary=str(tmp_path), hashtags=("dog",)))
+    with pytest.raises(ConfigError, match="name one or more"):
+        Explain(vocabulary=str(aliased), hashtags=())
+
+
+def test_policies_change_labels_weights_and_fingerprint(
+    posts: Path, vocabulary: Vocabulary
+) -> None:
+    source = PostSource.open(posts)
+    kept = build_vocabulary(source, VocabularyConfig(specificity="weight"))
+    assert kept.fingerprint != vocabulary.fingerprint
+    assert vocabulary.target_weights() is None
+    weights = kept.target_weights()
+    assert weights is not None
+    assert weights.min() > 0
+    by_name = {row["name"]: row["posts"] for row in kept.labels.to_pylist()}
+    assert (
+        by_name["animal"] > {r["name"]: r["posts"] for r in vocabulary.labels.to_pylist()}["animal"]
+    )
+    again = recount(vocabulary.with_specificity("weight"), source)
+    assert again.labels.equals(kept.labels)

@@ -1,14 +1,16 @@
 """The view against a slow reading of its definition, and its corner cases."""
 
 import pickle
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hashnext.hashtags.view import LabelView, encode, make_view
+from hashnext.hashtags.view import LabelView, Specificity, encode, make_view
 
 VIEW = make_view(
     {"dog": 0, "cat": 1, "beagle": 2, "animal": 3, "dogs": 0},
@@ -48,6 +50,12 @@ def test_slices_and_chunks_do_not_matter(posts: list[list[str | None] | None], c
     chunks = pa.chunked_array([whole[:cut], whole[cut:]], whole.type)
     assert rows(VIEW, chunks) == rows(VIEW, whole)
     assert rows(VIEW, whole[cut:]) == rows(VIEW, whole)[cut:]
+
+
+@pytest.mark.parametrize("policy", ["keep", "weight"])
+def test_other_policies_keep_hypernyms(policy: Specificity) -> None:
+    view = replace(VIEW, specificity=policy)
+    assert rows(view, lists([["beagle", "dog"], ["animal"]])) == [[0, 2], [3]]
 
 
 def test_ancestors_come_back() -> None:

@@ -29,6 +29,17 @@ def test_equals_dense_cross_entropy_in_value_and_gradient() -> None:
     torch.testing.assert_close(a, b)
 
 
+def test_weights_share_the_target() -> None:
+    logits = torch.randn(3, 5, generator=torch.Generator().manual_seed(0))
+    weights = torch.tensor([1.0, 2.0, 3.0, 4.0, 6.0])
+    targets = (dense_targets() > 0) * weights
+    targets /= targets.sum(1, keepdim=True)
+    theirs = cross_entropy(logits, targets, reduction="none")
+    torch.testing.assert_close(softmax_loss(logits, OFFSETS, LABELS, weights), theirs)
+    even = softmax_loss(logits, OFFSETS, LABELS, torch.ones(5))
+    torch.testing.assert_close(even, softmax_loss(logits, OFFSETS, LABELS))
+
+
 def test_floor_is_log_k() -> None:
     logits = torch.full((1, 5), -50.0)
     logits[0, :3] = 50.0

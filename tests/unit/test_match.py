@@ -4,7 +4,8 @@ import pytest
 
 from hashnext.hashtags import lexicon as lexicons
 from hashnext.hashtags.match import AFFIXES, matches
-from hashnext.hashtags.senses import Reader, choose, company
+from hashnext.hashtags.reading import Reader
+from hashnext.hashtags.senses import choose, company, weigh
 from hashnext.hashtags.visual import PERSON_REASON, VisualPolicy
 
 LEXICON = lexicons.load()
@@ -89,5 +90,5 @@ def test_the_company_chooses_the_sense() -> None:
     kin = company(readings, LEXICON)
     for friend, parent in (("bird", "bird"), ("liftingdevice", "lifting device")):
         together = {("crane", friend): 5, ("crane", "crane"): 10, (friend, friend): 5}
-        chosen = choose(readings, kin, together, num_posts=100)["crane"]
+        chosen = choose(readings, weigh(readings, kin, together, num_posts=100))["crane"]
         assert parent in {LEXICON.name(above) for above in LEXICON.ancestors(chosen)}

@@ -1,10 +1,11 @@
-"""Posts in, vocabulary out: count the tags, read them, choose senses, cut, count the labels.
+"""Posts in, vocabulary out: count the tags, read them, choose senses, cut, find aliases.
 
-Every count of a label is that of the posts that training streams: public, not held out, and after
-the view has dropped the hypernyms of other labels on the same post.
+Every count of a label is that of the posts that training streams: public, not held out, and with
+the vocabulary's policy on hypernyms.
 """
 
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
@@ -14,14 +15,27 @@ import pyarrow.compute as pc
 
 from hashnext.errors import ConfigError, DataError
 from hashnext.hashtags import lexicon as lexicons
-from hashnext.hashtags import senses
+from hashnext.hashtags import senses, words
+from hashnext.hashtags.aliases import Finding, evidence, find, with_findings
 from hashnext.hashtags.count import CountLabels, CountTags, CountTogether, tally
+from hashnext.hashtags.entries import Entries
 from hashnext.hashtags.lexicon import Lexicon
+from hashnext.hashtags.match import NOUN_RULES
 from hashnext.hashtags.normalise import normalise
-from hashnext.hashtags.senses import Reader, Reading
-from hashnext.hashtags.view import make_view
-from hashnext.hashtags.vocabulary import DECISIONS, LABELS, Vocabulary
+from hashnext.hashtags.reading import NO_NOUN, Reader, Reading
+from hashnext.hashtags.senses import Scores
+from hashnext.hashtags.tables import (
+    decision_table,
+    label_table,
+    normalised_posts,
+    sense_table,
+    usage_table,
+)
+from hashnext.hashtags.usage import Use, measure_use
+from hashnext.hashtags.view import DEFAULT_SPECIFICITY, Specificity, make_view
+from hashnext.hashtags.vocabulary import LABELS, Evidence, Vocabulary
 from hashnext.posts.readers import PostSource
+from hashnext.progress import Stopwatch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,35 +47,99 @@ class VocabularyConfig:
     max_labels: int | None = None
     """Keep at most so many labels, those on most posts; all when absent."""
     min_posts: int = 5
-    """Leave out labels on fewer training posts than this."""
+    """Leave out labels on fewer training posts; tags on fewer are not split into words."""
+    specificity: Specificity = DEFAULT_SPECIFICITY
+    """What becomes of a label beside its hyponym on one post: drop_ancestors leaves the hypernym
+    out; keep shares the target evenly; weight shares it by information content."""
+    allow: tuple[str, ...] = ()
+    """Hashtags and wnids to let in whatever the visual rules say, persons excepted."""
+    deny: tuple[str, ...] = ()
+    """Hashtags and wnids to leave out."""
+    named_places: bool = False
+    """Let named places in: #london, #alps."""
+    nameless: bool = False
+    """Make labels of frequent tags that WordNet has no noun for and that go with few labels. Some
+    will be people."""
 
     def __post_init__(self) -> None:
         if self.max_labels is not None and self.max_labels < 1:
             raise ConfigError("max_labels", self.max_labels, "at least 1")
         if self.min_posts < 1:
             raise ConfigError("min_posts", self.min_posts, "at least 1")
+        if self.nameless and self.scope == "imagenet":
+            raise ConfigError(
+                "nameless", True, "labels without a synset are outside scope imagenet"
+            )
+        for key in ("allow", "deny"):
+            Entries.of(key, getattr(self, key), lexicons.load())
+
+    def reader(self, lexicon: Lexicon) -> Reader:
+        """Reads tags as this vocabulary does."""
+        return Reader(
+            lexicon,
+            only_ilsvrc=self.scope == "imagenet",
+            allow=Entries.of("allow", self.allow, lexicon),
+            deny=Entries.of("deny", self.deny, lexicon),
+            named_places=self.named_places,
+        )
 
 
-def build_vocabulary(source: PostSource, config: VocabularyConfig) -> Vocabulary:
+def build_vocabulary(
+    source: PostSource, config: VocabularyConfig, clock: Stopwatch | None = None
+) -> Vocabulary:
     """The vocabulary of a source; needs a Ray session.
+
+    Args:
+        source: posts with hashtags.
+        config: which labels to keep.
+        clock: told the seconds of each stage.
 
     Raises:
         DataError: no hashtag becomes a label; the message counts the reasons.
     """
+    clock = clock or Stopwatch()
     lexicon = lexicons.load()
-    written, num_posts = _count_written(source)
-    reader = Reader(lexicon, only_ilsvrc=config.scope == "imagenet")
-    readings = {tag: reader.read(tag) for tag in {normalise(raw) for raw in written}}
-    chosen = _choose(source, readings, lexicon, num_posts)
-    vocabulary = Vocabulary(
-        labels=_labels(written, chosen, lexicon),
-        decisions=_decisions(written, readings, chosen, lexicon),
-        meta={
+    with clock("counting"):
+        written, num_posts = _count_written(source)
+        posts = normalised_posts(written)
+    with clock("matching"):
+        readings = read_tags(written, posts, config)
+    with clock("senses"):
+        scores = _weigh(source, readings, lexicon, num_posts)
+        chosen = senses.choose(readings, scores)
+    with clock("labels"):
+        meta = {
             "posts": num_posts, "labelled": 0, "source": source.fingerprint,
             "settings": asdict(config), "wordnet": lexicon.version,
-        },
-    )  # fmt: skip
-    return _cut(vocabulary, source, config)
+        }  # fmt: skip
+        labels = label_table(posts, chosen, lexicon)
+        decisions = decision_table(written, readings, chosen, lexicon)
+        vocabulary = _cut(Vocabulary(labels, decisions, meta), source, config)
+    with clock("aliases"):
+        nouns = {(reading.match.form, chosen[tag]) for tag, reading in readings.items()
+                 if reading.match and tag in chosen}  # fmt: skip
+        wordless = {tag: posts[tag] for tag, reading in readings.items()
+                    if reading.reason == NO_NOUN}  # fmt: skip
+        uses = measure_use(source, vocabulary, wordless)
+        found = _with_aliases(vocabulary, uses, source, config)
+        names = vocabulary.labels["name"].to_pylist()
+        proof = Evidence(sense_table(scores, nouns, lexicon), usage_table(uses, names))
+    return replace(found, evidence=proof)
+
+
+def read_tags(
+    written: Mapping[str, int], posts: Mapping[str, int], config: VocabularyConfig
+) -> dict[str, Reading]:
+    """A reading of every normalised tag; those on `min_posts` posts are split into words."""
+    lexicon = lexicons.load()
+    reader = config.reader(lexicon)
+    model = words.load().adding(lexicon.single_words)
+    marked = {normalise(raw): raw for raw in sorted(written, key=lambda raw: (written[raw], raw))
+              if not raw.islower()}  # fmt: skip
+    return {
+        tag: reader.read(tag, model if count >= config.min_posts else None, marked.get(tag, ""))
+        for tag, count in posts.items()
+    }
 
 
 def recount(vocabulary: Vocabulary, source: PostSource) -> Vocabulary:
@@ -77,9 +155,9 @@ def _count_written(source: PostSource) -> tuple[dict[str, int], int]:
     return posts, num_posts
 
 
-def _choose(
+def _weigh(
     source: PostSource, readings: dict[str, Reading], lexicon: Lexicon, num_posts: int
-) -> dict[str, int]:
+) -> Scores:
     kin = senses.company(readings, lexicon)
     pairs = {
         (tag, other)
@@ -88,7 +166,7 @@ def _choose(
         for other in tags
     }
     pairs |= {(tag, tag) for pair in pairs for tag in pair}
-    return senses.choose(readings, kin, _together(source, pairs), num_posts)
+    return senses.weigh(readings, kin, _together(source, pairs), num_posts)
 
 
 def _together(source: PostSource, pairs: set[tuple[str, str]]) -> dict[tuple[str, str], int]:
@@ -106,47 +184,42 @@ def _together(source: PostSource, pairs: set[tuple[str, str]]) -> dict[tuple[str
     }
 
 
-def _labels(written: dict[str, int], chosen: dict[str, int], lexicon: Lexicon) -> pa.Table:
-    posts: Counter[str] = Counter()
-    for raw, count in written.items():
-        posts[normalise(raw)] += count
-    tags: dict[int, list[str]] = defaultdict(list)
-    for tag in sorted(chosen, key=lambda tag: (-posts[tag], tag)):
-        tags[chosen[tag]].append(tag)
-    synsets = sorted(tags)
-    wnids = [lexicon.wnid(synset) for synset in synsets]
-    columns = [
-        range(len(synsets)), wnids, [[wnid] for wnid in wnids],
-        [lexicon.name(synset) for synset in synsets], [tags[synset] for synset in synsets],
-        [0] * len(synsets), [lexicon.depth(synset) for synset in synsets],
-        [[lexicon.wnid(parent) for parent in lexicon.ancestors(s)] for s in synsets],
-        [0.0] * len(synsets),
-    ]  # fmt: skip
-    return pa.table([pa.array(c, f.type) for c, f in zip(columns, LABELS, strict=True)], LABELS)
+def _with_aliases(
+    vocabulary: Vocabulary, uses: list[Use], source: PostSource, config: VocabularyConfig
+) -> Vocabulary:
+    """The vocabulary with what the use of tags proves, counted anew if that is anything."""
+    names, nouns = vocabulary.labels["name"].to_pylist(), _nouns(vocabulary)
+    findings: dict[str, Finding] = {}
+    for use in uses:
+        if found := find(use, names[use.label], nouns[use.label], config.nameless):
+            findings[use.tag] = found
+    told = _with_use(vocabulary, uses, names)
+    return _cut(with_findings(told, findings), source, config) if findings else told
 
 
-def _decisions(
-    written: dict[str, int],
-    readings: dict[str, Reading],
-    chosen: dict[str, int],
-    lexicon: Lexicon,
-) -> pa.Table:
-    label = {synset: index for index, synset in enumerate(sorted(set(chosen.values())))}
-    rows = []
-    for raw in sorted(written, key=lambda raw: (-written[raw], raw)):
-        tag = normalise(raw)
-        reading, synset = readings[tag], chosen.get(tag)
-        reason = reading.reason
-        if synset is not None:
-            reason = f"names {lexicon.wnid(synset)} ({lexicon.name(synset)})"
-        found = reading.match
-        confidence = found.confidence if found else 0.0
-        rule = found.rule if found else "none"
-        label_id = None if synset is None else label[synset]
-        rows.append((raw, tag, written[raw], label_id, rule, confidence, reason))
-    columns = zip(*rows, strict=True) if rows else [()] * len(DECISIONS)
-    arrays = [pa.array(c, f.type) for c, f in zip(columns, DECISIONS, strict=True)]
-    return pa.table(arrays, DECISIONS)
+def _nouns(vocabulary: Vocabulary) -> dict[int, list[str]]:
+    """The hashtags of every label that are its noun itself, in the singular or plural."""
+    found: dict[int, list[str]] = defaultdict(list)
+    columns = (vocabulary.decisions[c].to_pylist() for c in ("label_id", "rule", "normalised"))
+    for label, rule, tag in zip(*columns, strict=True):
+        if label is not None and rule in NOUN_RULES:
+            found[label].append(tag)
+    return found
+
+
+def _with_use(vocabulary: Vocabulary, uses: list[Use], names: list[str]) -> Vocabulary:
+    """The decisions on tags without a noun, with how they are used in the reason."""
+    told = {
+        use.tag: f"{NO_NOUN}; spread {use.spread:.2f} over the labels, nearest {names[use.label]} "
+        f"on {evidence(use)}"
+        for use in uses
+    }
+    tags, reasons = (vocabulary.decisions[c].to_pylist() for c in ("normalised", "reason"))
+    column = [told.get(tag, reason) for tag, reason in zip(tags, reasons, strict=True)]
+    index = vocabulary.decisions.schema.get_field_index("reason")
+    return replace(
+        vocabulary, decisions=vocabulary.decisions.set_column(index, "reason", pa.array(column))
+    )
 
 
 def _cut(vocabulary: Vocabulary, source: PostSource, config: VocabularyConfig) -> Vocabulary:
@@ -191,7 +264,7 @@ def _counted(vocabulary: Vocabulary, source: PostSource) -> tuple[Vocabulary, np
 
 
 def _in_order(vocabulary: Vocabulary) -> Vocabulary:
-    by_posts = [("posts", "descending"), ("wnid", "ascending")]
+    by_posts = [("posts", "descending"), ("wnid", "ascending"), ("name", "ascending")]
     return vocabulary.select(pc.sort_indices(vocabulary.labels, sort_keys=by_posts).to_pylist(), "")
 
 

@@ -45,6 +45,9 @@ class Affix:
         return stem if len(stem) >= MIN_STEM else None
 
 
+LEMMA, PLURAL, IRREGULAR = "lemma", "plural", "irregular plural"
+NOUN_RULES = frozenset((LEMMA, PLURAL, IRREGULAR))
+"""Rules by which the whole tag is the noun."""
 NUMBERED = "number"
 HEAD_NOUN = "head noun"
 
@@ -120,13 +123,13 @@ def _head_nouns(words: list[str], lexicon: Lexicon) -> list[Match]:
 
 def _as_noun(tag: str, lexicon: Lexicon) -> Iterator[Match]:
     if tag in lexicon.forms:
-        yield Match(tag, "lemma", 1.0)
+        yield Match(tag, LEMMA, 1.0)
     for singular in lexicon.exceptions.get(tag, []):
         if singular in lexicon.forms:
-            yield Match(singular, "irregular plural", 0.95)
+            yield Match(singular, IRREGULAR, 0.95)
     for singular in _singulars(tag):
         if singular in lexicon.forms:
-            yield Match(singular, "plural", 0.95)
+            yield Match(singular, PLURAL, 0.95)
     plain = without_diacritics(tag)
     if plain != tag:
         for inner in _as_noun(plain, lexicon):

@@ -1,10 +1,14 @@
 """A vocabulary applied to hashtags while they stream: lists of tags in, label ids out.
 
-Of a label and its hypernym on one post the hypernym is dropped (`#dog #beagle` is a beagle): the
-specific label implies the general one, and the target mass goes where the information is.
+When a post carries a label and a hypernym of it (`#dog #beagle`), the vocabulary's policy decides:
+
+    drop_ancestors  the hypernym goes: the specific label implies it
+    keep            both stay, and share the target evenly
+    weight          both stay, and share the target by their information content
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +19,9 @@ from hashnext.hashtags.normalise import normalise
 
 Ragged = tuple[NDArray[np.int64], NDArray[np.int32]]
 """Offsets int64 (n + 1,) and label ids int32 (m,): row i has ids[offsets[i] : offsets[i + 1]]."""
+
+Specificity = Literal["drop_ancestors", "keep", "weight"]
+DEFAULT_SPECIFICITY: Specificity = "drop_ancestors"
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +34,8 @@ class LabelView:
     """(V + 1,): label i lies below `ancestors[offsets[i] : offsets[i + 1]]`."""
     ancestors: NDArray[np.int64]
     """Label ids of the labels that are hypernyms, direct or not, of each label."""
+    specificity: Specificity = DEFAULT_SPECIFICITY
+    """What becomes of a hypernym beside its hyponym."""
 
     @property
     def num_labels(self) -> int:
@@ -34,13 +43,14 @@ class LabelView:
         return len(self.ancestor_offsets) - 1
 
     def assign(self, hashtags: pa.ListArray | pa.ChunkedArray) -> Ragged:
-        """Labels of each post: unique, ascending, without the hypernyms of other labels there.
+        """Labels of each post: unique, ascending, hypernyms as the policy says.
 
         Args:
             hashtags: list<string> (n,), tags as written; null lists and null tags hold nothing.
         """
         keys = self._keys(hashtags)
-        keys = keys[~np.isin(keys, self._ancestor_keys(keys))]
+        if self.specificity == "drop_ancestors":
+            keys = keys[~np.isin(keys, self._ancestor_keys(keys))]
         return self._ragged(keys, len(hashtags))
 
     def with_ancestors(self, assigned: Ragged) -> Ragged:
@@ -99,7 +109,10 @@ def spans(starts: NDArray[np.int64], stops: NDArray[np.int64]) -> NDArray[np.int
 
 
 def make_view(
-    label_of: dict[str, int], wnids: list[list[str]], parents: list[list[str]]
+    label_of: dict[str, int],
+    wnids: list[list[str]],
+    parents: list[list[str]],
+    specificity: Specificity = DEFAULT_SPECIFICITY,
 ) -> LabelView:
     """The view of a vocabulary.
 
@@ -107,6 +120,7 @@ def make_view(
         label_of: label id of each normalised tag.
         wnids: the synsets of each label.
         parents: wnids of all hypernyms of each label, those without a label included.
+        specificity: what becomes of a hypernym beside its hyponym.
     """
     owner = {wnid: label for label, names in enumerate(wnids) for wnid in names}
     above = [
@@ -117,4 +131,5 @@ def make_view(
         label_of=label_of,
         ancestor_offsets=np.cumsum([0, *map(len, above)], dtype=np.int64),
         ancestors=np.array([label for labels in above for label in labels], np.int64),
+        specificity=specificity,
     )

@@ -3,10 +3,12 @@
 The rules, the first that applies:
 
 1. persons are out, by policy: the labels are objects only;
-2. a synset's own entry in the reviewed list (`data/reviewed_synsets.tsv`) holds;
-3. named places and named natural objects (cities, rivers) are out: a picture does not name them;
-4. the nearest hypernym's entry that reaches down (`tree`) holds;
-5. the lexicographer file: animals, artifacts, parts of the body, food, objects, plants and
+2. what the vocabulary's own lists deny is out, what they allow is in;
+3. a synset's own entry in the reviewed list (`data/reviewed_synsets.tsv`) holds;
+4. named places and named natural objects (cities, rivers) are out, since a picture does not name
+   them, unless the vocabulary asks for them;
+5. the nearest hypernym's entry that reaches down (`tree`) holds;
+6. the lexicographer file: animals, artifacts, parts of the body, food, objects, plants and
    substances are in, everything else is out.
 
 The *abstraction* root of WordNet is no guide: traffic light and comic book are below it.
@@ -21,6 +23,7 @@ from hashnext.hashtags import data
 from hashnext.hashtags.lexicon import Lexicon
 
 PERSON_REASON = "person noun (policy: objects only)"
+DENIED = "on the deny list"
 SEEN = frozenset({"animal", "artifact", "body", "food", "object", "plant", "substance"})
 NAMED = frozenset({"location", "object"})
 PERSON = "n00007846"
@@ -45,6 +48,12 @@ class VisualPolicy:
     """Says of a synset why it is out, or None when a picture can show it."""
 
     lexicon: Lexicon
+    allow: frozenset[int] = frozenset()
+    """Synsets that are in whatever the rules say, unless they are persons."""
+    deny: frozenset[int] = frozenset()
+    """Synsets that are out."""
+    named_places: bool = False
+    """Let named places and named natural objects in."""
 
     def why_out(self, synset: int) -> str | None:
         """Reason for leaving a synset out, in plain words; None when it is in."""
@@ -55,10 +64,12 @@ class VisualPolicy:
             or self._person in self.lexicon.ancestors(synset)
         ):
             return PERSON_REASON
+        if synset in self.deny or synset in self.allow:
+            return DENIED if synset in self.deny else None
         if review := self._reviews.get(synset):
             return review.why_out
         if file in NAMED and bool(self.lexicon.nouns["instance"][synset]):
-            return f"named {file}"
+            return None if self.named_places else f"named {file}"
         if review := self._inherited_review(synset):
             return review.why_out
         return None if file in SEEN else self._abstract(file)

@@ -1,6 +1,7 @@
 """A vocabulary: the labels of a corpus, and for every hashtag the decision that was made on it.
 
-On disk a folder: `labels.parquet`, `decisions.parquet`, `vocabulary.json`.
+On disk a folder: `labels.parquet`, `decisions.parquet`, `vocabulary.json`, and where it was built
+from posts the evidence, `senses.parquet` and `usage.parquet`.
 """
 
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from hashnext.errors import ConfigError, DataError, SchemaError
-from hashnext.hashtags.view import LabelView, make_view
+from hashnext.hashtags.view import DEFAULT_SPECIFICITY, LabelView, Specificity, make_view
 from hashnext.storage import Folder
 
 LABELS = pa.schema([
@@ -34,6 +35,39 @@ DECISIONS = pa.schema([
 ])  # fmt: skip
 """A row for every hashtag as written; `label_id` is null where it names no label."""
 
+SENSES = pa.schema([
+    ("noun", pa.string()), ("wnid", pa.string()), ("name", pa.string()), ("share", pa.float32()),
+    ("company", pa.float32()), ("chosen", pa.bool_()),
+])  # fmt: skip
+"""Candidate senses of every noun met, and what spoke for them; see `senses.Score`."""
+
+USAGE = pa.schema([
+    ("normalised", pa.string()), ("posts", pa.int64()), ("spread", pa.float32()),
+    ("nearest", pa.string()), ("together", pa.int64()), ("association", pa.float32()),
+    ("chance", pa.float32()), ("similarity", pa.float32()), ("mutual", pa.bool_()),
+])  # fmt: skip
+"""How frequent tags without a noun are used; see `usage.Use`. `nearest` is the label's name."""
+
+MIN_WEIGHT = 0.1
+"""Bits that the commonest labels weigh at least: without any a post would have no target."""
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """Why the decisions are what they are."""
+
+    senses: pa.Table
+    usage: pa.Table
+
+    @classmethod
+    def load(cls, folder: Folder) -> "Evidence | None":
+        """The evidence in a vocabulary's folder, or None when it has none."""
+        if not (folder.has("senses.parquet") and folder.has("usage.parquet")):
+            return None
+        return cls(
+            _conform(folder, "senses.parquet", SENSES), _conform(folder, "usage.parquet", USAGE)
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class Vocabulary:
@@ -43,6 +77,7 @@ class Vocabulary:
     decisions: pa.Table
     meta: dict[str, Any]
     """`posts` counted, `labelled` posts, `source` fingerprint, `settings`, `wordnet` version."""
+    evidence: "Evidence | None" = None
 
     @classmethod
     def load(cls, location: str | Path | Folder) -> "Vocabulary":
@@ -59,10 +94,14 @@ class Vocabulary:
             _conform(folder, "labels.parquet", LABELS),
             _conform(folder, "decisions.parquet", DECISIONS),
             folder.read_json("vocabulary.json"),
+            Evidence.load(folder),
         )
 
     def save(self, folder: Folder) -> None:
-        """Write the three files, `vocabulary.json` last."""
+        """Write the files, `vocabulary.json` last."""
+        if self.evidence:
+            folder.write_table("senses.parquet", self.evidence.senses)
+            folder.write_table("usage.parquet", self.evidence.usage)
         folder.write_table("labels.parquet", self.labels)
         folder.write_table("decisions.parquet", self.decisions)
         folder.write_json("vocabulary.json", self.meta | {"fingerprint": self.fingerprint})
@@ -74,8 +113,8 @@ class Vocabulary:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of what labelling depends on: labels' synsets and posts, and tags' labels."""
-        digest = sha256(repr(self.meta["posts"]).encode())
+        """SHA-256 of what labelling depends on: policy, labels' synsets and posts, tags' labels."""
+        digest = sha256(repr((self.meta["posts"], self.specificity)).encode())
         for table, columns in (
             (self.labels, ["label_id", "wnids", "posts", "parents"]),
             (self._named.sort_by("normalised"), ["normalised", "label_id"]),
@@ -88,6 +127,27 @@ class Vocabulary:
         posts: NDArray[np.int64] = self.labels["posts"].to_numpy()
         return posts / np.float64(self.meta["posts"])
 
+    @property
+    def specificity(self) -> Specificity:
+        """What becomes of a label beside its hyponym on one post."""
+        policy: Specificity = self.meta.get("settings", {}).get("specificity", DEFAULT_SPECIFICITY)
+        return policy
+
+    def with_specificity(self, policy: Specificity) -> "Vocabulary":
+        """The same labels under another policy; their counts are those of the old one."""
+        settings = self.meta.get("settings", {}) | {"specificity": policy}
+        return replace(self, meta=self.meta | {"settings": settings})
+
+    def target_weights(self) -> NDArray[np.float32] | None:
+        """How the labels of a post share its target, float32 (V,); None shares it evenly.
+
+        Under `weight` a label weighs its information content in bits, at least `MIN_WEIGHT`.
+        """
+        if self.specificity != "weight":
+            return None
+        content: NDArray[np.float32] = self.labels["information_content"].to_numpy()
+        return np.maximum(content, np.float32(MIN_WEIGHT))
+
     def view(self) -> LabelView:
         """The vocabulary as a function on hashtags."""
         tags, ids = (self._named[name].to_pylist() for name in ("normalised", "label_id"))
@@ -95,6 +155,7 @@ class Vocabulary:
             dict(zip(tags, ids, strict=True)),
             self.labels["wnids"].to_pylist(),
             self.labels["parents"].to_pylist(),
+            self.specificity,
         )
 
     def select(self, labels: Sequence[int], reason: str) -> "Vocabulary":
@@ -137,7 +198,8 @@ class Vocabulary:
             [t for t in tags if t in public] for tags in self.labels["hashtags"].to_pylist()
         ]
         column = pa.array(hashtags, pa.list_(pa.string()))
-        return replace(self, labels=_put(self.labels, "hashtags", column), decisions=decisions)
+        labels = _put(self.labels, "hashtags", column)
+        return replace(self, labels=labels, decisions=decisions, evidence=None)
 
     @property
     def _named(self) -> pa.Table:

@@ -95,6 +95,7 @@ def plan(config: PretrainConfig, shards: Folder, vocabulary: Vocabulary) -> Plan
         held_out=over(evaluation, np.ones(len(evaluation))),
         num_labels=vocabulary.num_labels,
         label_posts=vocabulary.labels["posts"].to_pylist(),
+        label_weights=vocabulary.target_weights(),
     )
     return Plan(
         run=run, vocabulary=vocabulary, resampling=resampling, posts=manifest.rows,

@@ -50,6 +50,8 @@ class Stepper:
     """Forward pass under bfloat16 autocast; weights and loss stay float32."""
     world: int
     """Number of workers."""
+    label_weights: Tensor | None = None
+    """float (V,), how a post's labels share its target; None shares it evenly."""
 
     def step(self, batch: Batch, total: int, learning_rate: float) -> tuple[float, float]:
         """Take one step; every worker takes it, also one without samples.
@@ -83,7 +85,8 @@ class Stepper:
     def _losses(self, batch: Batch) -> Tensor:
         offsets = torch.from_numpy(batch.offsets).to(self.device)
         labels = torch.from_numpy(batch.labels).to(self.device, torch.int64)
-        return softmax_loss(self.logits(batch.images, batch.flips), offsets, labels).sum()
+        logits = self.logits(batch.images, batch.flips)
+        return softmax_loss(logits, offsets, labels, self.label_weights).sum()
 
     def _no_losses(self, batch: Batch) -> Tensor:
         # Two blank images, because batch norm needs more than one value; they weigh nothing.

@@ -4,7 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from hashnext.config import PretrainConfig
@@ -29,6 +31,8 @@ class Run:
     num_labels: int
     label_posts: list[int]
     """Training posts of each label, for the baseline that always predicts the commonest."""
+    label_weights: NDArray[np.float32] | None = None
+    """How a post's labels share its target, float32 (V,); None shares it evenly."""
 
     @property
     def preprocess(self) -> Preprocess:
@@ -76,7 +80,11 @@ def work(
         weights, momentum, state = checkpoint.load(latest)
         network.load_state_dict(weights)
         optimiser.load_state_dict(momentum)
-    stepper = Stepper(wrap(network), optimiser, run.preprocess, device, config.bf16, around.world)
+    shares = run.label_weights
+    stepper = Stepper(
+        wrap(network), optimiser, run.preprocess, device, config.bf16, around.world,
+        None if shares is None else torch.from_numpy(shares).to(device),
+    )  # fmt: skip
     batches = training_batches(
         run.training, batch=config.batch, images=config.schedule.images,
         start=state.images_seen, rank=around.rank, world=around.world,

@@ -1,0 +1,48 @@
+"""Lists of hashtags and synsets that the maker of a vocabulary allows or denies."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from hashnext.errors import ConfigError
+from hashnext.hashtags.lexicon import Lexicon
+from hashnext.hashtags.normalise import normalise
+
+_WNID = re.compile(r"n\d{8}")
+
+
+@dataclass(frozen=True)
+class Entries:
+    """One list."""
+
+    tags: frozenset[str] = frozenset()
+    """Normalised hashtags."""
+    synsets: frozenset[int] = frozenset()
+    """Rows of the lexicon."""
+
+    @classmethod
+    def of(cls, key: str, entries: Iterable[str], lexicon: Lexicon) -> "Entries":
+        """Hashtags and wnids (`n02084071`) as people list them.
+
+        Raises:
+            ConfigError: an entry is neither a hashtag nor the wnid of a noun; names the `key`.
+        """
+        tags, synsets = set(), set()
+        for entry in entries:
+            if _WNID.fullmatch(entry):
+                synsets.add(_row(key, entry, lexicon))
+            elif tag := normalise(entry):
+                tags.add(tag)
+            else:
+                raise ConfigError(key, entry, "needs a letter or a digit")
+        return cls(frozenset(tags), frozenset(synsets))
+
+
+NO_ENTRIES = Entries()
+
+
+def _row(key: str, wnid: str, lexicon: Lexicon) -> int:
+    try:
+        return lexicon.row(wnid)
+    except KeyError:
+        raise ConfigError(key, wnid, "is no noun synset of WordNet 3.0") from None

@@ -1,0 +1,127 @@
+"""How the lexicon reads a tag: the noun in it, and the senses of it that a picture can show.
+
+The candidates of a noun are its visual senses, if these hold at least `MIN_VISUAL_SHARE` of its
+use: #good is no commodity. Use is measured by the sense counts of the semantic concordance, plus
+`SMOOTHING` for each sense and as much again where the noun is the synset's first name.
+"""
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import resources
+
+from hashnext.hashtags import data
+from hashnext.hashtags.entries import NO_ENTRIES, Entries
+from hashnext.hashtags.lexicon import Lexicon
+from hashnext.hashtags.match import HEAD_NOUN, MAX_LENGTH, Match, matches
+from hashnext.hashtags.normalise import normalise
+from hashnext.hashtags.visual import DENIED, PERSON_REASON, VisualPolicy
+from hashnext.hashtags.words import Words
+
+MIN_VISUAL_SHARE = 0.25
+MIN_HEAD_SHARE = 0.6
+"""The same where the noun is only the last word of a compound."""
+SMOOTHING = 0.5
+NO_NOUN = "no noun synset"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A normalised tag as the lexicon reads it."""
+
+    match: Match | None
+    shares: Mapping[int, float]
+    """Candidate synsets and their shares of the noun's use; empty when the tag is out."""
+    reason: str
+    """Why the tag is out, or empty."""
+
+
+@dataclass(frozen=True, eq=False)
+class Reader:
+    """Reads tags with one lexicon, one visual policy and one scope."""
+
+    lexicon: Lexicon
+    only_ilsvrc: bool = False
+    """Leave only ILSVRC synsets among the candidates."""
+    allow: Entries = NO_ENTRIES
+    deny: Entries = NO_ENTRIES
+    named_places: bool = False
+
+    def read(self, tag: str, words: Words | None = None, written: str = "") -> Reading:
+        """Candidates of a normalised tag, or the reason why there are none.
+
+        `words` and `written` are those of `match.matches`.
+        """
+        if why := self._never(tag):
+            return Reading(None, {}, why)
+        readings = self.alternatives(tag, words, written)
+        if not readings:
+            return Reading(None, {}, NO_NOUN)
+        return next((reading for reading in readings if reading.shares), readings[0])
+
+    def alternatives(self, tag: str, words: Words | None, written: str) -> list[Reading]:
+        """A reading for every noun that the tag can be, the likeliest first."""
+        allowed = tag in self.allow.tags
+        return [
+            self._read_noun(noun, allowed) for noun in matches(tag, self.lexicon, words, written)
+        ]
+
+    def _never(self, tag: str) -> str | None:
+        if not tag:
+            return "nothing left after normalisation"
+        if len(tag) > MAX_LENGTH:
+            return f"longer than {MAX_LENGTH} letters"
+        return DENIED if tag in self.deny.tags else None
+
+    def _read_noun(self, found: Match, allowed: bool) -> Reading:
+        if not allowed and (why := self._reviewed.get(found.form)):
+            return Reading(found, {}, f"reviewed: {why}")
+        shares = self.shares(found.form)
+        outs = {synset: self._why_out(found, synset) for synset in shares}
+        visual = {synset: share for synset, share in shares.items() if outs[synset] is None}
+        if allowed and not visual:
+            visual = {s: share for s, share in shares.items() if outs[s] != PERSON_REASON}
+        if not visual or not (allowed or sum(visual.values()) >= self._needed(found)):
+            main = max(outs.keys() - visual.keys(), key=lambda synset: (shares[synset], -synset))
+            return Reading(found, {}, outs[main] or "")
+        if not self.only_ilsvrc:
+            return Reading(found, visual, "")
+        inside = {s: share for s, share in visual.items() if s in self.lexicon.ilsvrc}
+        return Reading(found, inside, "" if inside else "outside scope imagenet")
+
+    @staticmethod
+    def _needed(found: Match) -> float:
+        return MIN_HEAD_SHARE if found.rule == HEAD_NOUN else MIN_VISUAL_SHARE
+
+    def _why_out(self, found: Match, synset: int) -> str | None:
+        """Why a sense of the noun is out: #nikeairmax ends in a slang name of a drug."""
+        if found.rule == HEAD_NOUN and not self._is_usual(found.form, synset):
+            return f"{found.form} is no usual name of {self.lexicon.name(synset)}"
+        return self.visual.why_out(synset)
+
+    def _is_usual(self, form: str, synset: int) -> bool:
+        """True for a synset's first name, and for any that the concordance has in this sense."""
+        used = dict(zip(self.lexicon.senses(form), self.lexicon.counts(form), strict=True))
+        return used[synset] > 0 or normalise(self.lexicon.name(synset)) == form
+
+    def shares(self, form: str) -> dict[int, float]:
+        """Every synset of a form with its share of the form's use."""
+        synsets = self.lexicon.senses(form)
+        weights = [
+            count + SMOOTHING * (1 + (normalise(self.lexicon.name(synset)) == form))
+            for synset, count in zip(synsets, self.lexicon.counts(form), strict=True)
+        ]
+        return {s: weight / sum(weights) for s, weight in zip(synsets, weights, strict=True)}
+
+    @cached_property
+    def visual(self) -> VisualPolicy:
+        """The policy on what a picture can show."""
+        return VisualPolicy(self.lexicon, self.allow.synsets, self.deny.synsets, self.named_places)
+
+    @cached_property
+    def _reviewed(self) -> dict[str, str]:
+        text = resources.files(data).joinpath("reviewed_forms.tsv").read_text()
+        return {
+            line["form"]: line["why"] for line in csv.DictReader(text.splitlines(), delimiter="\t")
+        }

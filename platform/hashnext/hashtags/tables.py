@@ -1,0 +1,88 @@
+"""The tables of a vocabulary: what was decided on every hashtag, and the evidence for it."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+
+import pyarrow as pa
+
+from hashnext.hashtags.lexicon import Lexicon
+from hashnext.hashtags.normalise import normalise
+from hashnext.hashtags.reading import Reading
+from hashnext.hashtags.senses import Scores
+from hashnext.hashtags.usage import Use
+from hashnext.hashtags.vocabulary import DECISIONS, LABELS, SENSES, USAGE
+
+
+def label_table(posts: Mapping[str, int], chosen: Mapping[str, int], lexicon: Lexicon) -> pa.Table:
+    """A label for every synset chosen, by synset; `posts` are those of normalised tags."""
+    tags: dict[int, list[str]] = defaultdict(list)
+    for tag in sorted(chosen, key=lambda tag: (-posts[tag], tag)):
+        tags[chosen[tag]].append(tag)
+    synsets = sorted(tags)
+    wnids = [lexicon.wnid(synset) for synset in synsets]
+    columns = [
+        range(len(synsets)), wnids, [[wnid] for wnid in wnids],
+        [lexicon.name(synset) for synset in synsets], [tags[synset] for synset in synsets],
+        [0] * len(synsets), [lexicon.depth(synset) for synset in synsets],
+        [[lexicon.wnid(parent) for parent in lexicon.ancestors(s)] for s in synsets],
+        [0.0] * len(synsets),
+    ]  # fmt: skip
+    return _table(LABELS, columns)
+
+
+def decision_table(
+    written: Mapping[str, int],
+    readings: Mapping[str, Reading],
+    chosen: Mapping[str, int],
+    lexicon: Lexicon,
+) -> pa.Table:
+    """A decision for every hashtag as written, those on most posts first."""
+    label = {synset: index for index, synset in enumerate(sorted(set(chosen.values())))}
+    rows = []
+    for raw in sorted(written, key=lambda raw: (-written[raw], raw)):
+        tag = normalise(raw)
+        reading, synset = readings[tag], chosen.get(tag)
+        reason = reading.reason
+        if synset is not None:
+            reason = f"names {lexicon.wnid(synset)} ({lexicon.name(synset)})"
+        found = reading.match
+        confidence = found.confidence if found else 0.0
+        rule = found.rule if found else "none"
+        label_id = None if synset is None else label[synset]
+        rows.append((raw, tag, written[raw], label_id, rule, confidence, reason))
+    return _table(DECISIONS, list(zip(*rows, strict=True)))
+
+
+def sense_table(scores: Scores, chosen: set[tuple[str, int]], lexicon: Lexicon) -> pa.Table:
+    """The scores of every candidate of every noun, the best first."""
+    rows = [
+        (form, lexicon.wnid(synset), lexicon.name(synset), score.share, score.company,
+         (form, synset) in chosen)
+        for form, of_noun in sorted(scores.items())
+        for synset, score in sorted(of_noun.items(), key=lambda item: (-item[1].total, item[0]))
+    ]  # fmt: skip
+    return _table(SENSES, list(zip(*rows, strict=True)))
+
+
+def usage_table(uses: list[Use], names: list[str]) -> pa.Table:
+    """The figures of every tag that was measured; `names` are the labels'."""
+    rows = [
+        (use.tag, use.posts, use.spread, names[use.label], use.together, use.association,
+         use.chance, use.similarity, use.mutual)
+        for use in uses
+    ]  # fmt: skip
+    return _table(USAGE, list(zip(*rows, strict=True)))
+
+
+def normalised_posts(written: Mapping[str, int]) -> Counter[str]:
+    """Posts of every normalised tag: the sum over its spellings."""
+    posts: Counter[str] = Counter()
+    for raw, count in written.items():
+        posts[normalise(raw)] += count
+    return posts
+
+
+def _table(schema: pa.Schema, columns: Sequence[object]) -> pa.Table:
+    columns = columns or [()] * len(schema)
+    arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
+    return pa.table(arrays, schema)

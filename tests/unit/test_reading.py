@@ -1,0 +1,94 @@
+"""Reading tags: lists, named places, compounds, and tags that are no nouns at all."""
+
+import pytest
+
+from hashnext.errors import ConfigError
+from hashnext.hashtags import lexicon as lexicons
+from hashnext.hashtags import words
+from hashnext.hashtags.build import VocabularyConfig, read_tags
+from hashnext.hashtags.entries import Entries
+from hashnext.hashtags.reading import Reader
+from hashnext.hashtags.visual import DENIED, PERSON_REASON
+
+LEXICON = lexicons.load()
+ENGLISH = words.load().adding(LEXICON.single_words)
+DOG, GIRL, LONDON = "n02084071", "n10129825", "n08873622"
+
+
+def names(reader: Reader, tag: str) -> set[str]:
+    return {LEXICON.wnid(synset) for synset in reader.read(tag, ENGLISH).shares}
+
+
+def reader(**settings: object) -> Reader:
+    return VocabularyConfig(**settings).reader(LEXICON)  # type: ignore[arg-type]  # as given
+
+
+def test_denied_hashtags_and_synsets_are_out() -> None:
+    denying = reader(deny=("#Puppy", DOG))
+    assert denying.read("puppy").reason == DENIED
+    assert DOG in names(reader(), "dog")
+    assert DOG not in names(denying, "dog")
+    assert names(denying, "cat") == names(reader(), "cat")
+
+
+def test_allowed_hashtags_and_synsets_are_in_unless_persons() -> None:
+    love = LEXICON.wnid(LEXICON.senses("love")[0])
+    assert not names(reader(), "love")
+    assert names(reader(allow=("love",)), "love") >= {love}
+    assert names(reader(allow=(love,)), "love") == {love}
+    allowing = reader(allow=("girl", GIRL))
+    assert not names(allowing, "girl")
+    assert allowing.read("girl").reason == PERSON_REASON
+
+
+def test_named_places_come_on_request() -> None:
+    assert reader().read("london").reason == "named location"
+    assert LONDON in names(reader(named_places=True), "london")
+
+
+@pytest.mark.parametrize("entry", ["n99999999", "#", "🐶"])
+def test_entries_that_name_nothing_are_refused(entry: str) -> None:
+    with pytest.raises(ConfigError, match=f"deny = '{entry}'"):
+        VocabularyConfig(deny=(entry,))
+
+
+def test_entries_meet_in_their_normalised_form() -> None:
+    assert Entries.of("allow", ["#Brown_Bear"], LEXICON).tags == {"brownbear"}
+
+
+def test_nameless_labels_are_outside_imagenet() -> None:
+    with pytest.raises(ConfigError, match=r"nameless = True: .* outside scope imagenet"):
+        VocabularyConfig(scope="imagenet", nameless=True)
+
+
+@pytest.mark.parametrize(
+    ("tag", "rule", "kind"),
+    [("reddress", "head noun", "dress"), ("cats2019", "number", "cat"), ("exoticcars", "head noun",
+                                                                        "car")],
+)  # fmt: skip
+def test_compounds_and_numbers(tag: str, rule: str, kind: str) -> None:
+    found = reader().read(tag, ENGLISH)
+    assert found.match
+    assert (found.match.rule, found.match.form) == (rule, kind)
+    assert found.shares
+    assert found.match.confidence < 0.9
+
+
+def test_a_compound_needs_a_usual_noun() -> None:
+    assert not reader().read("nikeairmax", ENGLISH).shares
+
+
+@pytest.mark.parametrize("tag", ["a" * 10_000, "اليوم", "ё" * 50, "👩‍👩‍👧", "\u0301\u0301", ""])
+def test_odd_tags_have_a_reason(tag: str) -> None:
+    found = reader().read(tag, ENGLISH)
+    assert found.reason
+    assert not found.shares
+
+
+def test_rare_tags_are_not_split() -> None:
+    written = {"reddress": 4, "reddresses": 5, "Blue_Dress": 5}
+    posts = {"reddress": 4, "reddresses": 5, "bluedress": 5}
+    found = read_tags(written, posts, VocabularyConfig())
+    assert not found["reddress"].shares
+    assert found["reddresses"].shares
+    assert found["bluedress"].shares
