@@ -17,8 +17,9 @@ import ray
 
 from hashnext import cli, cluster
 from hashnext.errors import ConfigError
+from hashnext.images.contact_sheet import contact_sheet
 from hashnext.outputs import JobFolder
-from hashnext.posts.synthetic.corpus import contact_sheet, labelled, post, rows
+from hashnext.posts.synthetic.corpus import labelled, post, rows
 from hashnext.progress import Meter, meter
 
 CHUNK = 50

@@ -49,8 +49,12 @@ class Point:
     def name(self) -> str:
         """Name of the trial and of its folder."""
         labels = "all" if self.max_labels == ALL else str(self.max_labels)
-        policy = "" if self.specificity == DEFAULT_SPECIFICITY else f"-{self.specificity}"
-        return f"labels-{labels}-alpha-{self.alpha:g}{policy}"
+        return "-".join(filter(None, (f"labels-{labels}-alpha-{self.alpha:g}", self.policy)))
+
+    @property
+    def policy(self) -> str:
+        """The policy on hypernyms where it is not the default, else nothing."""
+        return "" if self.specificity == DEFAULT_SPECIFICITY else self.specificity
 
     def applied(self, config: PretrainConfig) -> PretrainConfig:
         """The configuration with this point's resampling strength."""

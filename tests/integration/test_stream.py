@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 from conftest import Corpus
 
+from hashnext.hashtags.build import recount
 from hashnext.hashtags.vocabulary import Vocabulary
+from hashnext.posts.readers import PostSource
 from hashnext.recipes import recipe
 from hashnext.shards.ledger import Ledger
 from hashnext.shards.stream import Batch, TrainingSet, evaluation_batches, training_batches
 from hashnext.storage import Folder
+from hashnext.training.local import run_locally
 from hashnext.training.pretrain import Plan, plan
 
 BATCH, IMAGES = 64, 64 * 6 + 10
@@ -21,6 +24,18 @@ BATCH, IMAGES = 64, 64 * 6 + 10
 def planned(corpus: Corpus) -> Plan:
     """The nano recipe over the small corpus."""
     return plan(recipe("nano"), Folder.at(corpus.shards), Vocabulary.load(corpus.vocabulary))
+
+
+def test_the_policy_on_hypernyms_reaches_the_loss(corpus: Corpus, tmp_path: Path) -> None:
+    even = Vocabulary.load(corpus.vocabulary)
+    weighted = recount(even.with_specificity("weight"), PostSource.open(corpus.shards))
+    config = recipe("nano").shortened(128)
+    plans = [plan(config, Folder.at(corpus.shards), labels) for labels in (even, weighted)]
+    assert plans[0].run.label_weights is None
+    assert plans[1].run.label_weights is not None
+    assert len(plans[1].run.label_weights) == weighted.num_labels
+    outcome, _ = run_locally(plans[1].run, tmp_path, threads=2)
+    assert outcome.samples == 128
 
 
 def batches(data: TrainingSet, start: int = 0, rank: int = 0, world: int = 1) -> list[Batch]:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from hashnext.errors import ConfigError, DataError, PrivacyError, StateError
+from hashnext.errors import ConfigError, DataError, PrivacyError, SchemaError, StateError
 from hashnext.hashtags.build import VocabularyConfig, build_vocabulary, recount
 from hashnext.hashtags.normalise import normalise
 from hashnext.hashtags.vocabulary import Vocabulary
@@ -308,3 +308,33 @@ def test_policies_change_labels_weights_and_fingerprint(
     )
     again = recount(vocabulary.with_specificity("weight"), source)
     assert again.labels.equals(kept.labels)
+
+
+def test_odd_hashtags_get_their_decision(tmp_path: Path) -> None:
+    odd = [
+        "x" * 10_000,
+        "שקיעה",
+        "غروب_الشمس",
+        "e\u0301te\u0301",
+        "\u0301",
+        "👩‍👩‍👧",
+        "  ",
+        "ＤＯＧ",
+    ]
+    tags = [["dog", *odd, None] if number % 2 else None for number in range(40)]
+    path = write(tmp_path / "p.parquet", hashtags=pa.array(tags, pa.list_(pa.string())))
+    source = PostSource.open(path, assume_public=True)
+    vocabulary = build_vocabulary(source, VocabularyConfig())
+    rows = {row["hashtag"]: row for row in vocabulary.decisions.to_pylist()}
+    assert set(rows) == {"dog", *odd}
+    assert all(row["reason"] for row in rows.values())
+    assert rows["x" * 10_000]["reason"] == "longer than 100 letters"
+    assert rows["ＤＯＧ"]["label_id"] == rows["dog"]["label_id"] == 0
+    assert vocabulary.meta["posts"] == int((~held_out(post_keys(pa.array(
+        [f"p{i}" for i in range(40)])))).sum())  # fmt: skip
+
+
+@pytest.mark.parametrize("column", [pa.array([1] * 9), pa.array(["dog"] * 9), pa.array([[1]] * 9)])
+def test_hashtags_of_another_type_are_refused(column: pa.Array, tmp_path: Path) -> None:
+    with pytest.raises(SchemaError, match="hashtags"):
+        PostSource.open(write(tmp_path / "p.parquet", hashtags=column), assume_public=True)

@@ -1,6 +1,10 @@
 """Tags to nouns: each rule by name, and what a picture can show."""
 
+import random
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hashnext.hashtags import lexicon as lexicons
 from hashnext.hashtags.match import AFFIXES, matches
@@ -92,3 +96,26 @@ def test_the_company_chooses_the_sense() -> None:
         together = {("crane", friend): 5, ("crane", "crane"): 10, (friend, friend): 5}
         chosen = choose(readings, weigh(readings, kin, together, num_posts=100))["crane"]
         assert parent in {LEXICON.name(above) for above in LEXICON.ancestors(chosen)}
+
+
+LEMMAS = st.sampled_from(["car", "cars", "auto", "automobile", "dog", "dogs", "domesticdog", "cat",
+                          "kitty", "crane", "cranes", "beagle", "animal", "ursusarctos",
+                          "brownbear"])  # fmt: skip
+
+
+@given(st.lists(LEMMAS, unique=True, min_size=1), st.randoms(use_true_random=False))
+def test_merging_is_symmetric_and_does_not_depend_on_the_order(
+    tags: list[str], chance: random.Random
+) -> None:
+    def groups(order: list[str]) -> set[frozenset[str]]:
+        readings = {tag: READER.read(tag) for tag in order}
+        kin = company(readings, LEXICON)
+        together = {(one, two): 5 for one in tags for two in tags}
+        chosen = choose(readings, weigh(readings, kin, together, num_posts=100))
+        return {frozenset(t for t in chosen if chosen[t] == chosen[tag]) for tag in chosen}
+
+    shuffled = chance.sample(tags, len(tags))
+    assert groups(tags) == groups(shuffled)
+    for one, two in (("car", "automobile"), ("dog", "domesticdog"), ("brownbear", "ursusarctos")):
+        if one in tags and two in tags:
+            assert any({one, two} <= group for group in groups(tags))

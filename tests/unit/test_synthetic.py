@@ -8,20 +8,21 @@ from PIL import Image
 
 from hashnext.hashtags import lexicon
 from hashnext.hashtags.normalise import normalise
+from hashnext.images.contact_sheet import contact_sheet
 from hashnext.images.decode import DecodeLimits, ImageRejected, decode
-from hashnext.posts.synthetic.concepts import CONCEPTS
-from hashnext.posts.synthetic.corpus import contact_sheet, labelled, post, rows
+from hashnext.posts.synthetic.concepts import concepts
+from hashnext.posts.synthetic.corpus import labelled, post, rows
 
 
 def test_concepts_are_wordnet_nouns_under_their_own_names() -> None:
     nouns = lexicon.load()
-    assert 36 <= len(CONCEPTS) <= 44
-    assert len({concept.wnid for concept in CONCEPTS}) == len(CONCEPTS)
-    for concept in CONCEPTS:
+    assert 36 <= len(concepts()) <= 44
+    assert len({concept.wnid for concept in concepts()}) == len(concepts())
+    for concept in concepts():
         row = nouns.row(concept.wnid)
-        for name in concept.names.split():
+        for name in concept.names:
             assert row in nouns.senses(normalise(name)), name
-        for name in concept.broader.split():
+        for name in concept.broader:
             assert set(nouns.senses(normalise(name))) & set(nouns.ancestors(row)), (name, row)
 
 

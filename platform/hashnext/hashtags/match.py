@@ -71,7 +71,7 @@ AFFIXES = (
     Affix("", "community", 0.65), Affix("", "society", 0.6), Affix("", "nation", 0.6),
     Affix("", "world", 0.65), Affix("", "fans", 0.65), Affix("", "fan", 0.65),
     Affix("", "feed", 0.7), Affix("", "shots", 0.75), Affix("", "blog", 0.65),
-    Affix("", "vibes", 0.65), Affix("", "addict", 0.7), Affix("", "daily", 0.7),
+    Affix("", "addict", 0.7), Affix("", "daily", 0.7),
     Affix("", "day", 0.5),
     Affix("instagram", "", 0.75), Affix("insta", "", 0.8), Affix("ilovemy", "", 0.8),
     Affix("ilove", "", 0.7), Affix("love", "", 0.6), Affix("my", "", 0.7), Affix("daily", "", 0.7),

@@ -20,46 +20,34 @@ COLOURS = {
     "teal": "#4fb3b0", "sea": "#3d85c0", "navy": "#2c5384", "glass": "#a5d3ea",
     "ice": "#e3f3fb", "sky": "#a9d6ee", "dusk": "#7d6ba0",
 }  # fmt: skip
-PAINTS = [
-    "coral",
-    "gold",
-    "teal",
-    "sea",
-    "violet",
-    "pink",
-    "leaf",
-    "red",
-    "orange",
-    "navy",
-    "cream",
-]
-FURS = ["orange", "slate", "ink", "sand", "bark", "silver"]
-BACKDROPS = [
+PAINTS = ("coral", "gold", "teal", "sea", "violet", "pink", "leaf", "red", "orange", "navy",
+          "cream")  # fmt: skip
+FURS = ("orange", "slate", "ink", "sand", "bark", "silver")
+BACKDROPS = (
     ("#fbe9d7", "#f3b9a5"), ("#dff1f5", "#8fc0d9"), ("#e9f2d8", "#98bf8a"), ("#efe6f5", "#b3a0d4"),
     ("#fdf3cf", "#ecc583"), ("#e8e4de", "#a9a49c"), ("#5f6f94", "#2f3a5c"), ("#6f9486", "#2d4f4a"),
-]  # fmt: skip
+)  # fmt: skip
 Colour = tuple[int, ...]
 
 
-def draw(concepts: Sequence[Concept], size: tuple[int, int], rng: Random) -> Image.Image:
-    """A picture of one or more concepts, RGB; all that varies comes from `rng`."""
-    canvas = _backdrop(size[0] * OVERSAMPLING, size[1] * OVERSAMPLING, rng)
+def draw(concepts: Sequence[Concept], sides: tuple[int, int], rng: Random) -> Image.Image:
+    """A picture of one or more concepts, RGB, its sides in a range; all else comes from `rng`."""
+    width, height = (rng.randint(*sides) * OVERSAMPLING for _ in "xy")
+    canvas = _backdrop(width, height, rng)
     first = rng.uniform(0.3, 0.7)
     for index, concept in enumerate(sorted(concepts, key=lambda concept: concept.turn is not None)):
         if concept.turn is None:
-            scale = rng.uniform(0.5, 0.65) * max(canvas.size)
-            _place(canvas, concept, (canvas.width / 2, canvas.height / 2), scale, rng)
+            x, y, scale = 0.5, 0.5, rng.uniform(0.5, 0.65) * max(canvas.size)
         else:
             x, y = (first + index / len(concepts)) % 1, rng.uniform(0.35, 0.65)
             scale = rng.uniform(0.28, 0.48) * min(canvas.size) / (1.4 if len(concepts) > 1 else 1)
-            _place(canvas, concept, (x * canvas.width, y * canvas.height), scale, rng)
+        _place(canvas, concept, (x * canvas.width, y * canvas.height), scale, rng)
     picture = canvas.reduce(OVERSAMPLING)
     for enhance in (ImageEnhance.Brightness, ImageEnhance.Color, ImageEnhance.Contrast):
         picture = enhance(picture).enhance(rng.uniform(0.85, 1.2))
-    focus = rng.choice((0, 0, 0, 0, 0.6, 1.0))
+    picture = picture.filter(ImageFilter.GaussianBlur(rng.choice((0, 0, 0, 0, 0.6, 1.0))))
     grain = Image.frombytes("L", picture.size, rng.randbytes(picture.width * picture.height))
-    sharp = picture.filter(ImageFilter.GaussianBlur(focus)) if focus else picture
-    return Image.blend(sharp, Image.merge("RGB", [grain] * 3), rng.uniform(0, 0.05))
+    return Image.blend(picture, Image.merge("RGB", [grain] * 3), rng.uniform(0, 0.05))
 
 
 def _place(canvas: Image.Image, concept: Concept, at: Point, scale: float, rng: Random) -> None:
@@ -67,43 +55,30 @@ def _place(canvas: Image.Image, concept: Concept, at: Point, scale: float, rng: 
     turn, flip = radians(rng.uniform(-1, 1) * (concept.turn or 0)), rng.choice((-1, 1))
     wide, tall = flip * scale * rng.uniform(0.85, 1.15), scale * rng.uniform(0.85, 1.15)
     bend, phase = rng.uniform(-0.08, 0.08), rng.uniform(0, 6)
-    drawn = dict(
-        zip(("any", "other", "fur"), (*rng.sample(PAINTS, 2), rng.choice(FURS)), strict=True)
-    )
+    paints = zip(("any", "other", "fur"), (*rng.sample(PAINTS, 2), rng.choice(FURS)), strict=True)
+    drawn = COLOURS | {part: COLOURS[colour] for part, colour in paints}
     tint, strength = rng.choices(range(256), k=3), rng.uniform(0, 0.2)
 
     def placed(point: Point) -> Point:
         x, y = wide * (point[0] + bend * sin(2 * point[1] + phase)), tall * point[1]
         return at[0] + x * cos(turn) - y * sin(turn), at[1] + x * sin(turn) + y * cos(turn)
 
-    parts = [
-        (
-            _mixed(_rgb(drawn.get(colour, colour)), tint, strength),
-            [[*map(placed, o)] for o in outlines],
-        )
-        for colour, outlines in _outlines(concept)
-    ]
+    parts = [(ImageColor.getrgb(drawn[colour]), [[*map(placed, outline)] for outline in outlines])
+             for colour, outlines in concept.parts]  # fmt: skip
     if concept.turn is not None:
         _shadow(canvas, [outline for _, outlines in parts for outline in outlines], scale)
     for colour, outlines in parts:
         for outline in outlines:
             tone = rng.uniform(-0.1, 0.1) if concept.turn is None and len(outlines) > 9 else 0
-            _fill(canvas, outline, _mixed(colour, _rgb("ink"), tone))
-
-
-@cache
-def _outlines(concept: Concept) -> list[tuple[str, Outlines]]:
-    return [(colour, primitive(*parameters)) for primitive, colour, *parameters in concept.parts]
+            _fill(canvas, outline, _mixed(_mixed(colour, tint, strength), (43, 42, 58), tone))
 
 
 def _fill(canvas: Image.Image, outline: list[Point], colour: Colour) -> None:
     """Fill an outline, lit from the upper left; small ones flat."""
     xs, ys = zip(*outline, strict=True)
     left, top = max(int(min(xs)), 0), max(int(min(ys)), 0)
-    width, height = (
-        min(int(max(xs)) + 1, canvas.width) - left,
-        min(int(max(ys)) + 1, canvas.height) - top,
-    )
+    width = min(int(max(xs)) + 1, canvas.width) - left
+    height = min(int(max(ys)) + 1, canvas.height) - top
     if min(width, height) < 8 * OVERSAMPLING:
         ImageDraw.Draw(canvas).polygon(outline, fill=colour)
         return
@@ -136,15 +111,12 @@ def _backdrop(width: int, height: int, rng: Random) -> Image.Image:
     corners.putdata([_mixed(light, dark, rng.random()) for _ in range(4)])
     canvas = corners.resize((width, height), Image.Resampling.BICUBIC)
     for _ in range(rng.choice((0, 0, 3, 6, 12))):
-        colour = _mixed(light, _rgb(rng.choice(PAINTS)), rng.uniform(0.1, 0.6))
+        paint = ImageColor.getrgb(COLOURS[rng.choice(PAINTS)])
+        colour = _mixed(light, paint, rng.uniform(0.1, 0.6))
         x, y, r = rng.uniform(0, width), rng.uniform(0, height), rng.uniform(0.03, 0.16) * width
         ((*rim,),) = star(0, 0, rng.choice((3, 4, 5, 16)), 1, rng.uniform(0.5, 1))
         _fill(canvas, [(x + r * u, y + r * v) for u, v in rim], colour)
     return canvas.filter(ImageFilter.BoxBlur(rng.choice((1, 3))))
-
-
-def _rgb(name: str) -> Colour:
-    return ImageColor.getrgb(COLOURS[name])
 
 
 def _mixed(a: Sequence[int], b: Sequence[int], share: float) -> Colour:

@@ -1,16 +1,13 @@
-"""Ten outlines that every synthetic picture is made of.
+"""The outlines that every synthetic picture is made of.
 
 A primitive maps its parameters to closed outlines. Pictures span [-1, 1] x [-1, 1], y points down,
 angles are degrees clockwise from the right.
 """
 
-from collections.abc import Callable
-from functools import cache
 from math import cos, pi, radians, sin, sqrt
 
 Point = tuple[float, float]
 Outlines = list[list[Point]]
-Primitive = Callable[..., Outlines]
 
 
 def disc(x: float, y: float, rx: float, ry: float = 0, tilt: float = 0) -> Outlines:
@@ -50,35 +47,31 @@ def line(width: float, *xy: float) -> Outlines:
     return strokes
 
 
-def arc(*circle: float, taper: float = 0) -> Outlines:
-    """Band of a width around a circle (x, y, r, width, start, stop); width 2r makes a sector."""
-    x, y, r, width, start, stop = circle
+def arc(
+    x: float, y: float, r: float, width: float, start: float, stop: float, taper: float = 0
+) -> Outlines:
+    """Band around a circle; width 2r makes a sector, taper 1 points the ends."""
     steps = [(radians(start + i / 30 * (stop - start)), sin(pi * i / 30)) for i in range(31)]
     reach = [(angle, width / 2 * (1 - taper + taper * share)) for angle, share in steps]
     sides = [(a, r + w) for a, w in reach] + [(a, r - w) for a, w in reversed(reach)]
     return [[(x + d * cos(a), y + d * sin(a)) for a, d in sides]]
 
 
-def horn(*circle: float) -> Outlines:
-    """An arc with pointed ends."""
-    return arc(*circle, taper=1)
-
-
-def star(x: float, y: float, n: int, outer: float, inner: float) -> Outlines:
+def star(x: float, y: float, n: float, outer: float, inner: float) -> Outlines:
     """Star of n rays, the first one up."""
-    radii = [(outer, inner)[i % 2] for i in range(2 * n)]
+    radii = [(outer, inner)[i % 2] for i in range(2 * int(n))]
     return [[(x + r * sin(pi * i / n), y - r * cos(pi * i / n)) for i, r in enumerate(radii)]]
 
 
-def petals(x: float, y: float, n: int, r: float, length: float, width: float) -> Outlines:
+def petals(x: float, y: float, n: float, r: float, length: float, width: float) -> Outlines:
     """n ellipses at distance r that point away from the centre."""
-    turns = [2 * pi * i / n for i in range(n)]
+    turns = [2 * pi * i / n for i in range(int(n))]
     return [disc(x + r * sin(a), y - r * cos(a), width, length, a * 180 / pi)[0] for a in turns]
 
 
-def dots(x: float, y: float, rx: float, ry: float, n: int, size: float) -> Outlines:
+def dots(x: float, y: float, rx: float, ry: float, n: float, size: float) -> Outlines:
     """n circles spread evenly over an ellipse, as seeds in a sunflower: a golden angle apart."""
-    spread = [(sqrt((i + 0.5) / n), i * 2.39996) for i in range(n)]
+    spread = [(sqrt((i + 0.5) / n), i * 2.39996) for i in range(int(n))]
     return [disc(x + rx * d * cos(a), y + ry * d * sin(a), size)[0] for d, a in spread]
 
 
@@ -90,22 +83,11 @@ def ridge(level: float, height: float, waves: float, phase: float, sharp: float 
     return [[*((x, level - height * top) for x, top in tops), (3, 3), (-3, 3)]]
 
 
-def tiles(width: float, height: float, dx: float, dy: float, corners: int = 4) -> Outlines:
+def tiles(width: float, height: float, dx: float, dy: float, corners: float = 4) -> Outlines:
     """Wall of rectangles or hexagons dx apart in rows dy apart, every other row moved by half."""
-    angles = [(i + 0.5) * 2 * pi / corners + (corners == 6) * pi / 6 for i in range(corners)]
+    angles = [(i + 0.5) * 2 * pi / corners + (corners == 6) * pi / 6 for i in range(int(corners))]
     shape = [(width * sin(a) / sqrt(2 if corners == 4 else 3), height * cos(a)) for a in angles]
     shape = [(u, v / (sqrt(2) if corners == 4 else 2)) for u, v in shape]
     rows = [(row, row % 2 / 2 * dx) for row in range(int(-2 / dy), int(2 / dy) + 1)]
     centres = [(shift + k * dx, row * dy) for row, shift in rows for k in range(int(-2 / dx), 8)]
     return [[(x + u, y + v) for u, v in shape] for x, y in centres]
-
-
-@cache
-def pair(primitive: Primitive) -> Primitive:
-    """The primitive together with its mirror image."""
-
-    def both(*parameters: float) -> Outlines:
-        outlines = primitive(*parameters)
-        return outlines + [[(-x, y) for x, y in outline] for outline in outlines]
-
-    return both
