@@ -32,7 +32,8 @@ class VocabularyJob(VocabularyConfig):
 
     def config(self) -> VocabularyConfig:
         """The vocabulary's own settings."""
-        return VocabularyConfig(**{f.name: getattr(self, f.name) for f in fields(VocabularyConfig)})
+        settings = {field.name: getattr(self, field.name) for field in fields(VocabularyConfig)}
+        return VocabularyConfig(**settings)
 
 
 def main(job: VocabularyJob) -> dict[str, Any]:

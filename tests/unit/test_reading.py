@@ -1,5 +1,7 @@
 """Reading tags: lists, named places, compounds, and tags that are no nouns at all."""
 
+from pathlib import Path
+
 import pytest
 
 from hashnext.errors import ConfigError
@@ -9,6 +11,7 @@ from hashnext.hashtags.build import VocabularyConfig, read_tags
 from hashnext.hashtags.entries import Entries
 from hashnext.hashtags.reading import Reader
 from hashnext.hashtags.visual import DENIED, PERSON_REASON
+from jobs.vocabulary import VocabularyJob
 
 LEXICON = lexicons.load()
 ENGLISH = words.load().adding(LEXICON.single_words)
@@ -54,6 +57,14 @@ def test_entries_that_name_nothing_are_refused(entry: str) -> None:
 
 def test_entries_meet_in_their_normalised_form() -> None:
     assert Entries.of("allow", ["#Brown_Bear"], LEXICON).tags == {"brownbear"}
+
+
+def test_lists_come_from_files_too(tmp_path: Path) -> None:
+    (tmp_path / "deny.txt").write_text(f"#love\n\n  {DOG} \n", encoding="utf-8")
+    job = VocabularyJob(posts="p", out="o", deny=("cat", f"@{tmp_path}/deny.txt"))
+    assert job.config().deny == ("cat", "#love", DOG)
+    with pytest.raises(ConfigError, match=r"deny = '@missing\.txt': cannot be read"):
+        VocabularyJob(posts="p", out="o", deny=("@missing.txt",))
 
 
 def test_nameless_labels_are_outside_imagenet() -> None:

@@ -18,7 +18,7 @@ from hashnext.hashtags import lexicon as lexicons
 from hashnext.hashtags import senses, words
 from hashnext.hashtags.aliases import Finding, evidence, find, with_findings
 from hashnext.hashtags.count import CountLabels, CountTags, CountTogether, tally
-from hashnext.hashtags.entries import Entries
+from hashnext.hashtags.entries import Entries, expanded
 from hashnext.hashtags.lexicon import Lexicon
 from hashnext.hashtags.match import NOUN_RULES
 from hashnext.hashtags.normalise import normalise
@@ -52,9 +52,10 @@ class VocabularyConfig:
     """What becomes of a label beside its hyponym on one post: drop_ancestors leaves the hypernym
     out; keep shares the target evenly; weight shares it by information content."""
     allow: tuple[str, ...] = ()
-    """Hashtags and wnids to let in whatever the visual rules say, persons excepted."""
+    """Hashtags and wnids to let in whatever the visual rules say, persons excepted; @PATH
+    stands for the lines of a text file."""
     deny: tuple[str, ...] = ()
-    """Hashtags and wnids to leave out."""
+    """Hashtags and wnids to leave out, written as for allow."""
     named_places: bool = False
     """Let named places in: #london, #alps."""
     nameless: bool = False
@@ -71,7 +72,9 @@ class VocabularyConfig:
                 "nameless", True, "labels without a synset are outside scope imagenet"
             )
         for key in ("allow", "deny"):
-            Entries.of(key, getattr(self, key), lexicons.load())
+            entries = expanded(key, getattr(self, key))
+            Entries.of(key, entries, lexicons.load())
+            object.__setattr__(self, key, entries)
 
     def reader(self, lexicon: Lexicon) -> Reader:
         """Reads tags as this vocabulary does."""

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from hashnext.errors import ConfigError
 from hashnext.hashtags.lexicon import Lexicon
@@ -39,6 +40,26 @@ class Entries:
 
 
 NO_ENTRIES = Entries()
+
+
+def expanded(key: str, entries: Iterable[str]) -> tuple[str, ...]:
+    """Entries with every `@PATH` replaced by the lines of that text file, blank ones left out.
+
+    Raises:
+        ConfigError: a file cannot be read; names the `key`.
+    """
+    found: list[str] = []
+    for entry in entries:
+        found += _lines(key, entry) if entry.startswith("@") else [entry]
+    return tuple(found)
+
+
+def _lines(key: str, entry: str) -> list[str]:
+    try:
+        text = Path(entry.removeprefix("@")).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(key, entry, f"cannot be read as a text file ({error})") from error
+    return [line.strip() for line in text.splitlines() if line.strip()]
 
 
 def _row(key: str, wnid: str, lexicon: Lexicon) -> int:
