@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from hashnext import cli, cluster, progress
-from hashnext.hashtags.build import VocabularyConfig, build_vocabulary
+from hashnext.hashtags.build import build_vocabulary
+from hashnext.hashtags.config import VocabularyConfig
 from hashnext.hashtags.vocabulary import Vocabulary
 from hashnext.outputs import JobFolder
 from hashnext.posts.readers import PostSource

@@ -15,7 +15,9 @@ from hashnext.config import PretrainConfig
 from hashnext.errors import ConfigError
 from hashnext.evaluation.labelled import read_labelled
 from hashnext.evaluation.transfer import TransferTask, probe_transfer
-from hashnext.hashtags.build import VocabularyConfig, build_vocabulary, recount
+from hashnext.hashtags.build import build_vocabulary
+from hashnext.hashtags.config import VocabularyConfig
+from hashnext.hashtags.cut import recount
 from hashnext.hashtags.vocabulary import Vocabulary
 from hashnext.outputs import JobFolder
 from hashnext.posts.readers import PostSource

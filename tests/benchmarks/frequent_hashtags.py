@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from hashnext import cluster
-from hashnext.hashtags.build import VocabularyConfig, build_vocabulary
+from hashnext.hashtags.build import build_vocabulary
+from hashnext.hashtags.config import VocabularyConfig
 from hashnext.hashtags.vocabulary import Vocabulary
 from hashnext.posts.readers import PostSource
 from hashnext.posts.schema import Columns

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hashnext import cluster
-from hashnext.hashtags.build import VocabularyConfig, build_vocabulary
+from hashnext.hashtags.build import build_vocabulary
+from hashnext.hashtags.config import VocabularyConfig
 from hashnext.hashtags.normalise import normalise
 from hashnext.hashtags.vocabulary import Vocabulary
 from hashnext.posts.readers import PostSource

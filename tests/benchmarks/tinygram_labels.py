@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 
 from hashnext import cluster
 from hashnext.hashtags import lexicon
-from hashnext.hashtags.build import VocabularyConfig, build_vocabulary
+from hashnext.hashtags.build import build_vocabulary
+from hashnext.hashtags.config import VocabularyConfig
 from hashnext.hashtags.normalise import normalise
 from hashnext.hashtags.vocabulary import Vocabulary
 from hashnext.posts.readers import PostSource

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from conftest import Corpus
 
-from hashnext.hashtags.build import recount
+from hashnext.hashtags.cut import recount
 from hashnext.hashtags.vocabulary import Vocabulary
 from hashnext.posts.readers import PostSource
 from hashnext.recipes import recipe

@@ -11,7 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from hashnext.errors import ConfigError, DataError, PrivacyError, SchemaError, StateError
-from hashnext.hashtags.build import VocabularyConfig, build_vocabulary, recount
+from hashnext.hashtags.build import build_vocabulary
+from hashnext.hashtags.config import VocabularyConfig
+from hashnext.hashtags.cut import recount
 from hashnext.hashtags.normalise import normalise
 from hashnext.hashtags.vocabulary import Vocabulary
 from hashnext.posts.identity import held_out, post_keys

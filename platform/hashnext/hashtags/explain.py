@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from hashnext.hashtags import lexicon as lexicons
 from hashnext.hashtags import words
-from hashnext.hashtags.build import VocabularyConfig
+from hashnext.hashtags.config import VocabularyConfig
 from hashnext.hashtags.normalise import normalise
 from hashnext.hashtags.reading import Reader, Reading
 from hashnext.hashtags.vocabulary import Vocabulary

@@ -36,6 +36,12 @@ class Reading:
     reason: str
     """Why the tag is out, or empty."""
 
+    @property
+    def noun(self) -> str:
+        """The form of the lexicon that the tag holds; it must hold one."""
+        assert self.match
+        return self.match.form
+
 
 @dataclass(frozen=True, eq=False)
 class Reader:

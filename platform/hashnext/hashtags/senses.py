@@ -94,7 +94,7 @@ def weigh(
     scores: Scores = {}
     for tag, reading in sorted(readings.items()):
         for synset, share in reading.shares.items():
-            of_noun = scores.setdefault(_noun(reading), {})
+            of_noun = scores.setdefault(reading.noun, {})
             so_far = of_noun.get(synset, Score(share, 0.0))
             company = beyond_chance(tag, kin.get(tag, {}).get(synset, ()))
             of_noun[synset] = Score(share, so_far.company + company)
@@ -104,9 +104,4 @@ def weigh(
 def choose(readings: Mapping[str, Reading], scores: Scores) -> dict[str, int]:
     """One synset for every tag that has candidates, the same for all tags with the same noun."""
     best = {noun: max(of, key=lambda synset: of[synset].total) for noun, of in scores.items()}
-    return {tag: best[_noun(reading)] for tag, reading in readings.items() if reading.shares}
-
-
-def _noun(reading: Reading) -> str:
-    assert reading.match
-    return reading.match.form
+    return {tag: best[reading.noun] for tag, reading in readings.items() if reading.shares}

@@ -53,11 +53,14 @@ def decision_table(
     return _table(DECISIONS, list(zip(*rows, strict=True)))
 
 
-def sense_table(scores: Scores, chosen: set[tuple[str, int]], lexicon: Lexicon) -> pa.Table:
+def sense_table(
+    scores: Scores, chosen: Mapping[str, int], readings: Mapping[str, Reading], lexicon: Lexicon
+) -> pa.Table:
     """The scores of every candidate of every noun, the best first."""
+    nouns = {(readings[tag].noun, synset) for tag, synset in chosen.items()}
     rows = [
         (form, lexicon.wnid(synset), lexicon.name(synset), score.share, score.company,
-         (form, synset) in chosen)
+         (form, synset) in nouns)
         for form, of_noun in sorted(scores.items())
         for synset, score in sorted(of_noun.items(), key=lambda item: (-item[1].total, item[0]))
     ]  # fmt: skip
