@@ -20,7 +20,6 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -28,11 +27,11 @@ import polars as pl
 import pyarrow as pa
 
 from hashnext import cluster
-from hashnext.hashtags import build
 from hashnext.hashtags.build import VocabularyConfig, build_vocabulary
-from hashnext.hashtags.count import CountTags, Tally, tally
+from hashnext.hashtags.count import CountTags, tally
 from hashnext.posts.identity import held_out, post_keys
 from hashnext.posts.readers import PostSource
+from hashnext.progress import Stopwatch
 from tests.benchmarks.post_lists import write_posts
 
 MAX_COUNTING = 2.0
@@ -70,38 +69,11 @@ def check_equal(ours: pa.Table, theirs: pl.DataFrame) -> None:
     assert met == dict(theirs.select("hashtags", "posts").iter_rows()), "the counts differ"
 
 
-@dataclass
-class Stages:
-    """Seconds of the passes over the posts of one build, by what they count."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def watching(self) -> Iterator[None]:
-        """Notes every `tally` that `build_vocabulary` calls."""
-        original = build.tally
-        build.tally = self._timed  # type: ignore[attr-defined]
-        try:
-            yield
-        finally:
-            build.tally = original  # type: ignore[attr-defined]
-
-    def _timed(self, source: PostSource, count: Tally) -> pa.Table:
-        started = time.perf_counter()
-        found = tally(source, count)
-        number = sum(name.startswith(type(count).__name__) for name in self.seconds)
-        name = f"{type(count).__name__} {number + 1}"
-        self.seconds[name] = time.perf_counter() - started
-        return found
-
-
 def timed_build(source: PostSource) -> dict[str, float]:
-    """Seconds of a whole build: in all, of each pass, and of the driver between the passes."""
-    stages = Stages()
-    with stages.watching():
-        total, _ = timed(lambda: build_vocabulary(source, VocabularyConfig()))
-    passes = sum(stages.seconds.values())
-    return {"build": total, **stages.seconds, "driver (match, senses, cut)": total - passes}
+    """Seconds of a whole build, and of its stages."""
+    clock = Stopwatch()
+    total, _ = timed(lambda: build_vocabulary(source, VocabularyConfig(), clock))
+    return {"build": total} | {f"  {stage}": seconds for stage, seconds in clock.seconds.items()}
 
 
 def timed(work: Callable[[], T]) -> tuple[float, T]:

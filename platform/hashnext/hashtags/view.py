@@ -87,9 +87,10 @@ normalised = lru_cache(1 << 18)(normalise)
 
 
 def sorted_unique(keys: NDArray[np.int64]) -> NDArray[np.int64]:
-    """`np.unique`, whose hash table takes 40 times as long as this on a million integers."""
+    """`np.unique` of keys >= 0; its hash table takes 40 times as long as this sort."""
     keys = np.sort(keys)
-    return keys[np.diff(keys, prepend=-1) != 0]
+    found: NDArray[np.int64] = keys[np.diff(keys, prepend=-1) != 0]
+    return found
 
 
 def contains(ascending: NDArray[np.int64], keys: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from hashnext.posts.schema import ENCODED_TAGS
 
-Lists = pa.ListArray | pa.ChunkedArray
 Encoded = tuple[NDArray[np.int64], NDArray[np.int32], pa.StringArray]
 """Row (m,), ascending, and tag (m,) of each one, and the distinct tags (V,).
 
@@ -19,13 +18,13 @@ Lists that come as `ENCODED_TAGS` bring their dictionary along, and in it tags o
 """
 
 
-def encode(hashtags: Lists) -> Encoded:
+def encode(hashtags: pa.ListArray | pa.ChunkedArray) -> Encoded:
     """Lists of tags as numbers; null lists and null tags are left out."""
     rows, tags = _flat(hashtags)
     return rows, tags.indices.to_numpy(), tags.dictionary
 
 
-def encoded(hashtags: Lists) -> pa.ListArray:
+def encoded(hashtags: pa.ListArray | pa.ChunkedArray) -> pa.ListArray:
     """The same lists as `ENCODED_TAGS` (n,), null lists empty and null tags gone.
 
     The dictionary holds the tags that occur, each of them once, and no other.
@@ -36,7 +35,7 @@ def encoded(hashtags: Lists) -> pa.ListArray:
     return pa.ListArray.from_arrays(pa.array(offsets), _compact(tags), type=ENCODED_TAGS)
 
 
-def _flat(hashtags: Lists) -> tuple[NDArray[np.int64], pa.DictionaryArray]:
+def _flat(hashtags: pa.ListArray | pa.ChunkedArray) -> tuple[NDArray[np.int64], pa.DictionaryArray]:
     """Row and tag (m,) of every tag that is not null."""
     chunked = hashtags if isinstance(hashtags, pa.ChunkedArray) else pa.chunked_array([hashtags])
     lists = chunked.combine_chunks()
