@@ -148,8 +148,10 @@ def compare(folder: Path, repeats: int) -> None:
         check_equal(ours, theirs)
         check_equal(ours, same)
         figures = {"counting": counting, "polars": alone, "polars, told": told}
-        for name, value in (figures | timed_build(source)).items():
+        figures |= timed_build(source)
+        for name, value in figures.items():
             seconds[name].append(value)
+        print({name.strip(): round(value, 2) for name, value in figures.items()}, flush=True)
     medians = {name: statistics.median(values) for name, values in seconds.items()}
     for name, value in medians.items():
         spread = f"{min(seconds[name]):.2f} - {max(seconds[name]):.2f}"
