@@ -4,6 +4,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hashnext.errors import PrivacyError
+from hashnext.posts.tags import encoded
 
 SHOWN_OF_PRIVATE = ("post_id", "public")
 
@@ -39,3 +40,16 @@ def close(table: pa.Table, *, unstated_is_public: bool) -> pa.Table:
             )
             table = table.set_column(index, field, pc.if_else(public, table[field.name], blank))
     return table
+
+
+def public_tags(table: pa.Table, *, unstated_is_public: bool) -> pa.Table:
+    """`post_id` and `hashtags` (`ENCODED_TAGS`) of the public posts alone.
+
+    The dictionary is made anew, so that it holds no tag that only private posts carry.
+
+    Args:
+        table: `post_id`, `hashtags` and `public`.
+        unstated_is_public: what a null in `public` counts as.
+    """
+    public = table.filter(pc.fill_null(table["public"], unstated_is_public))
+    return pa.table({"post_id": public["post_id"], "hashtags": encoded(public["hashtags"])})

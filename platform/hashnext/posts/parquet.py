@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -30,14 +31,32 @@ class RowGroup(Unit):
     def read(self, folder: Folder, columns: Columns, fields: Sequence[str]) -> pa.Table:
         """See `Unit.read`."""
         with _opened(folder, self.name) as file:
-            found = _found(file.schema_arrow, columns)
-            sources = {field: _source(field, found) for field in fields}
-            wanted = sorted({columns.of(source) for source in sources.values() if source})
-            raw = file.read_row_group(self.index, columns=wanted)
-            return pa.table(
-                [self._field(field, sources[field], raw, folder, columns) for field in fields],
-                schema=pa.schema([POST.field(field) for field in fields]),
-            )
+            return self._read(file, folder, columns, fields)
+
+    def read_tags(self, folder: Folder, columns: Columns) -> pa.Table:
+        """See `Unit.read_tags`: Parquet holds tags as numbers, and lists of them stay that way."""
+        with _opened(folder, self.name) as file:
+            metadata, found = file.metadata, _found(file.schema_arrow, columns)
+        if "hashtags" not in found:
+            return self.read(folder, columns, ["post_id", "hashtags", "public"])
+        tags = columns.hashtags
+        paths = [metadata.schema.column(leaf).path for leaf in range(metadata.num_columns)]
+        numbers = [path for path in paths if path.startswith(f"{tags}.")]
+        with _opened(folder, self.name, metadata=metadata, read_dictionary=numbers) as file:
+            table = self._read(file, folder, columns, ["post_id", "public"])
+            return table.append_column("hashtags", file.read_row_group(self.index, [tags])[tags])
+
+    def _read(
+        self, file: pq.ParquetFile, folder: Folder, columns: Columns, fields: Sequence[str]
+    ) -> pa.Table:
+        found = _found(file.schema_arrow, columns)
+        sources = {field: _source(field, found) for field in fields}
+        wanted = sorted({columns.of(source) for source in sources.values() if source})
+        raw = file.read_row_group(self.index, columns=wanted)
+        return pa.table(
+            [self._field(field, sources[field], raw, folder, columns) for field in fields],
+            schema=pa.schema([POST.field(field) for field in fields]),
+        )
 
     def _field(
         self, field: str, source: str | None, raw: pa.Table, folder: Folder, columns: Columns
@@ -93,9 +112,9 @@ def list_row_groups(folder: Folder, names: Sequence[str], columns: Columns) -> L
 
 
 @contextmanager
-def _opened(folder: Folder, name: str) -> Iterator[pq.ParquetFile]:
+def _opened(folder: Folder, name: str, **options: Any) -> Iterator[pq.ParquetFile]:
     try:
-        with pq.ParquetFile(folder.file(name), filesystem=folder.filesystem) as file:
+        with pq.ParquetFile(folder.file(name), filesystem=folder.filesystem, **options) as file:
             yield file
     except (pa.ArrowInvalid, OSError) as error:
         message = f"{folder.location}/{name}: cannot be read as Parquet ({error})"

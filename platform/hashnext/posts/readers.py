@@ -136,6 +136,21 @@ class PostSource:
             table = table.set_column(index, "image", pa.array(images, pa.binary()))
         return table.select(list(fields))
 
+    def public_tags(self, unit: Unit) -> pa.Table:
+        """Ids and tags of a unit's public posts, in their order: the quick way to count tags.
+
+        Returns:
+            `post_id` string, `hashtags` `ENCODED_TAGS`: without nulls, and its dictionary holds
+            the tags of these posts and no other.
+
+        Raises:
+            DataError: a file is damaged.
+            SchemaError: the source has no tags, or a value has the wrong type.
+        """
+        self.require("post_id", "hashtags")
+        table = unit.read_tags(self.folder, self.columns)
+        return gate.public_tags(table, unstated_is_public=self.unstated_is_public)
+
 
 def _check_found(found: frozenset[str], columns: Columns, location: str | Path) -> None:
     """A post needs an id and tags, and what the user has named must be there."""

@@ -1,0 +1,55 @@
+"""Hashtags of many posts as numbers: every tag's text is held, and touched, once.
+
+A list of tags is `list<string>`, or `list<dictionary>` (`ENCODED_TAGS`), which counting reads
+because Parquet files hold tags that way already.
+"""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from hashnext.posts.schema import ENCODED_TAGS
+
+Encoded = tuple[NDArray[np.int64], NDArray[np.int32], pa.StringArray]
+"""Row (m,), ascending, and tag (m,) of each one, and the distinct tags (V,).
+
+Lists that come as `ENCODED_TAGS` bring their dictionary along, and in it tags of other lists.
+"""
+
+
+def encode(hashtags: pa.ListArray | pa.ChunkedArray) -> Encoded:
+    """Lists of tags as numbers; null lists and null tags are left out."""
+    rows, tags = _flat(hashtags)
+    return rows, tags.indices.to_numpy(), tags.dictionary
+
+
+def encoded(hashtags: pa.ListArray | pa.ChunkedArray) -> pa.ListArray:
+    """The same lists as `ENCODED_TAGS` (n,), null lists empty and null tags gone.
+
+    The dictionary holds the tags that occur, each of them once, and no other.
+    """
+    rows, tags = _flat(hashtags)
+    counts = np.bincount(rows, minlength=len(hashtags))
+    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), _compact(tags), type=ENCODED_TAGS)
+
+
+def _flat(hashtags: pa.ListArray | pa.ChunkedArray) -> tuple[NDArray[np.int64], pa.DictionaryArray]:
+    """Row and tag (m,) of every tag that is not null."""
+    chunked = hashtags if isinstance(hashtags, pa.ChunkedArray) else pa.chunked_array([hashtags])
+    lists = chunked.combine_chunks()
+    rows, tags = pc.list_parent_indices(lists), pc.list_flatten(lists)
+    if tags.null_count:
+        rows, tags = rows.filter(tags.is_valid()), tags.filter(tags.is_valid())
+    tags = tags if pa.types.is_dictionary(tags.type) else tags.dictionary_encode()
+    return rows.to_numpy().astype(np.int64), tags
+
+
+def _compact(tags: pa.DictionaryArray) -> pa.DictionaryArray:
+    codes = tags.indices.to_numpy()
+    occurs = np.bincount(codes, minlength=len(tags.dictionary)) > 0
+    unique = tags.dictionary.filter(pa.array(occurs)).dictionary_encode()
+    number = np.zeros(len(occurs), np.int32)
+    number[occurs] = unique.indices.to_numpy()
+    return pa.DictionaryArray.from_arrays(pa.array(number[codes]), unique.dictionary)
