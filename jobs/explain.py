@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import tyro
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from hashnext import cli
 from hashnext.errors import ConfigError
@@ -36,18 +37,15 @@ def main(job: Explain) -> dict[str, list[Step]]:
 
 
 def _show(hashtag: str, steps: list[Step]) -> None:
-    table = Table(
-        title=f"#{hashtag.removeprefix('#')}", title_justify="left", box=None, show_header=False
-    )
+    title = Text(f"#{hashtag.removeprefix('#')}", "bold")
+    table = Table(title=title, title_justify="left", box=None, show_header=False)
     table.add_column(style="dim")
     table.add_column(overflow="fold")
     before = ""
     for step in steps:
-        table.add_row("" if step.name == before else step.name, step.text)
+        table.add_row("" if step.name == before else step.name, Text(step.text))
         before = step.name
-    console = Console()
-    console.print(table, markup=False)
-    console.print()
+    Console().print(table, "")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from hashnext import cli, cluster
 from hashnext.errors import ConfigError
 from hashnext.images.contact_sheet import contact_sheet
 from hashnext.outputs import JobFolder
-from hashnext.posts.synthetic.corpus import labelled, post, rows
+from hashnext.posts.synthetic.corpus import labelled, post
 from hashnext.progress import Meter, meter
 
 CHUNK = 50
@@ -82,9 +82,12 @@ def _draw(
     make: Callable[[int], dict[str, Any]], count: int, progress: Meter, done: int
 ) -> list[dict[str, Any]]:
     """Rows 0..count, drawn by Ray tasks, in order."""
+
+    def rows(start: int) -> list[dict[str, Any]]:
+        return [make(number) for number in range(start, min(start + CHUNK, count))]
+
     chunk = ray.remote(rows)
-    starts = range(0, count, CHUNK)
-    pending = [chunk.remote(make, start, min(start + CHUNK, count)) for start in starts]
+    pending = [chunk.remote(start) for start in range(0, count, CHUNK)]
     drawn: list[dict[str, Any]] = []
     for reference in pending:
         part: list[dict[str, Any]] = ray.get(reference)

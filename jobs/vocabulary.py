@@ -3,7 +3,6 @@
 Writes labels.parquet, decisions.parquet (every hashtag with the reason) and vocabulary.json.
 """
 
-import re
 import time
 from collections import Counter
 from dataclasses import asdict, dataclass, field, fields
@@ -12,6 +11,7 @@ from typing import Any
 from hashnext import cli, cluster, progress
 from hashnext.hashtags.build import build_vocabulary
 from hashnext.hashtags.config import VocabularyConfig
+from hashnext.hashtags.reasons import kind
 from hashnext.hashtags.vocabulary import Vocabulary
 from hashnext.outputs import JobFolder
 from hashnext.posts.readers import PostSource
@@ -76,15 +76,9 @@ def summary(vocabulary: Vocabulary) -> dict[str, Any]:
         "share_of_posts_with_label": vocabulary.meta["labelled"] / posts,
         "share_of_occurrences_with_label": sum(row["posts"] for row in named) / occurrences,
         "by_rule": _tally(row["rule"] for row in named),
-        "by_reason": _tally(_kind(row["reason"]) for row in decisions),
+        "by_reason": _tally(kind(row["reason"]) for row in decisions),
         "fingerprint": vocabulary.fingerprint,
     }
-
-
-def _kind(reason: str) -> str:
-    """A reason without what is said of the single hashtag."""
-    reason = re.sub(r"^(names|stands with) .*", "label", reason)
-    return re.sub("; spread .*| is no usual name of .*", "", reason)
 
 
 def _tally(values: Any) -> dict[str, int]:

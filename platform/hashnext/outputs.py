@@ -38,7 +38,9 @@ class JobFolder:
         """
         folder = Folder.at(out)
         wanted = {"job": job, **flatten(settings)}
-        if folder.has(SETTINGS):
+        if folder.names() == [SETTINGS]:  # whoever claimed it has left nothing else
+            folder.write_json(SETTINGS, wanted)
+        elif folder.has(SETTINGS):
             _check_same(folder, folder.read_json(SETTINGS), wanted)
         elif folder.names():
             raise StateError(

@@ -340,3 +340,21 @@ def test_odd_hashtags_get_their_decision(tmp_path: Path) -> None:
 def test_hashtags_of_another_type_are_refused(column: pa.Array, tmp_path: Path) -> None:
     with pytest.raises(SchemaError, match="hashtags"):
         PostSource.open(write(tmp_path / "p.parquet", hashtags=column), assume_public=True)
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "said"),
+    [
+        ("labels.parquet", None, "labels.parquet: cannot be read"),
+        ("decisions.parquet", b"PAR1 cut off", "decisions.parquet: cannot be read"),
+        ("vocabulary.json", b'{"posts": 3', "vocabulary.json: is no JSON"),
+        ("vocabulary.json", b"[]", "vocabulary.json: lacks the number of posts"),
+    ],
+)
+def test_damaged_vocabularies_are_refused(
+    vocabulary: Vocabulary, tmp_path: Path, file: str, content: bytes | None, said: str
+) -> None:
+    vocabulary.save(Folder.at(tmp_path))
+    (tmp_path / file).unlink() if content is None else (tmp_path / file).write_bytes(content)
+    with pytest.raises(DataError, match=said):
+        Vocabulary.load(tmp_path)

@@ -35,6 +35,7 @@ def test_other_jobs_and_settings_are_refused_by_name(
     tmp_path: Path, job: str, settings: dict[str, object], named: str
 ) -> None:
     JobFolder.claim(tmp_path, "prepare", SETTINGS)
+    (tmp_path / "part").touch()
     with pytest.raises(StateError) as caught:
         JobFolder.claim(tmp_path, job, settings)
     assert named in str(caught.value)
@@ -57,3 +58,9 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
 
 def test_settings_are_named_as_on_the_command_line() -> None:
     assert flatten({"a": {"b": {"c": 1}}, "d": Path("x")}) == {"a.b.c": 1, "d": "x"}
+
+
+def test_a_folder_that_nothing_was_done_in_can_be_claimed_anew(tmp_path: Path) -> None:
+    JobFolder.claim(tmp_path, "prepare", SETTINGS)
+    again = JobFolder.claim(tmp_path, "vocabulary", {"min_posts": 5})
+    assert again.finish({})["settings"] == {"job": "vocabulary", "min_posts": 5}

@@ -7,7 +7,7 @@ import pytest
 from hashnext.errors import ConfigError
 from hashnext.hashtags import lexicon as lexicons
 from hashnext.hashtags import words
-from hashnext.hashtags.build import read_tags
+from hashnext.hashtags.build import read_tags, telling_spellings
 from hashnext.hashtags.config import VocabularyConfig
 from hashnext.hashtags.entries import Entries
 from hashnext.hashtags.reading import Reader
@@ -63,7 +63,7 @@ def test_entries_meet_in_their_normalised_form() -> None:
 def test_lists_come_from_files_too(tmp_path: Path) -> None:
     (tmp_path / "deny.txt").write_text(f"#love\n\n  {DOG} \n", encoding="utf-8")
     job = VocabularyJob(posts="p", out="o", deny=("cat", f"@{tmp_path}/deny.txt"))
-    assert job.config().deny == ("cat", "#love", DOG)
+    assert job.config().deny == ("cat", "love", DOG)
     with pytest.raises(ConfigError, match=r"deny = '@missing\.txt': cannot be read"):
         VocabularyJob(posts="p", out="o", deny=("@missing.txt",))
 
@@ -103,3 +103,35 @@ def test_rare_tags_are_not_split() -> None:
     assert not found["reddress"].shares
     assert found["reddresses"].shares
     assert found["bluedress"].shares
+
+
+def test_lists_never_let_persons_in_and_denying_wins() -> None:
+    assert not names(reader(allow=("beachbabe", "makeupjunkie")), "beachbabe")
+    assert not names(reader(allow=("makeupjunkie",)), "makeupjunkie")
+    assert not names(reader(allow=("beagle",), deny=("n02088364",)), "beagle")
+
+
+def test_an_allowed_synset_overrides_reviews_and_shares() -> None:
+    assert names(reader(allow=("n03925226",)), "photo") == {"n03925226"}
+    assert names(reader(allow=("n03076708",)), "good") == {"n03076708"}
+
+
+@pytest.mark.parametrize("entry", ["N02088364", "n2084071", "n020840711"])
+def test_mistyped_wnids_are_refused(entry: str) -> None:
+    with pytest.raises(ConfigError, match="a wnid is n and eight digits"):
+        VocabularyConfig(deny=(entry,))
+
+
+@pytest.mark.parametrize(("tag", "name"), [("wheels", "wheel"), ("sunglasses", "sunglasses"),
+                                           ("glasses", "spectacles"), ("eyes", "eye")])  # fmt: skip
+def test_a_plural_that_is_a_noun_itself_is_a_plural_where_only_the_singular_is_used(
+    tag: str, name: str
+) -> None:
+    found = reader().read(tag)
+    assert name in {LEXICON.name(synset) for synset in found.shares}
+
+
+def test_underscores_and_capitals_tell_the_words() -> None:
+    written = {"pen_island": 9, "PenIsland": 3, "penisland": 50}
+    assert telling_spellings(written) == {"penisland": "pen_island"}
+    assert telling_spellings({"dog": 3, "#cat": 2}) == {}

@@ -11,6 +11,7 @@ label of its own, without a synset; since nothing tells a thing without a noun f
 no label may name, that is done on request only.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
@@ -97,8 +98,12 @@ def with_findings(vocabulary: Vocabulary, findings: Mapping[str, Finding]) -> Vo
                 "confidence": finding.confidence, "reason": finding.reason,
             }  # fmt: skip
     labels = vocabulary.labels.to_pylist() + [_nameless(label_of[tag], tag) for tag in own]
+    posts: Counter[str] = Counter()
+    for row in decisions:
+        posts[row["normalised"]] += row["posts"]
     for tag in findings:
-        labels[label_of[tag]]["hashtags"].append(tag)
+        tags = labels[label_of[tag]]["hashtags"]
+        tags[:] = sorted([*tags, tag], key=lambda tag: (-posts[tag], tag))
     return replace(
         vocabulary, labels=pa.Table.from_pylist(labels, LABELS),
         decisions=pa.Table.from_pylist(decisions, DECISIONS),

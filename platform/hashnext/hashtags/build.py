@@ -81,12 +81,17 @@ def read_tags(written: Mapping[str, int], config: VocabularyConfig) -> Readings:
     lexicon = lexicons.load()
     reader = config.reader(lexicon)
     model = words.load().adding(lexicon.single_words)
-    marked = {normalise(raw): raw for raw in sorted(written, key=lambda raw: (written[raw], raw))
-              if not raw.islower()}  # fmt: skip
+    spelt = telling_spellings(written)
     return {
-        tag: reader.read(tag, model if posts >= config.min_posts else None, marked.get(tag, ""))
+        tag: reader.read(tag, model if posts >= config.min_posts else None, spelt.get(tag, ""))
         for tag, posts in normalised_posts(written).items()
     }
+
+
+def telling_spellings(written: Mapping[str, int]) -> dict[str, str]:
+    """Of each tag the spelling on most posts that tells its words by capitals or underscores."""
+    ranked = sorted(written, key=lambda raw: (written[raw], raw))
+    return {normalise(raw): raw for raw in ranked if "_" in raw or raw.lower() != raw}
 
 
 def _without_noun(written: Mapping[str, int], readings: Readings) -> dict[str, int]:

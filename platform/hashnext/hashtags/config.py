@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+import tyro
+
 from hashnext.errors import ConfigError
 from hashnext.hashtags import lexicon as lexicons
 from hashnext.hashtags.entries import Entries, expanded
@@ -24,11 +26,11 @@ class VocabularyConfig:
     specificity: Specificity = DEFAULT_SPECIFICITY
     """What becomes of a label beside its hyponym on one post: drop_ancestors leaves the hypernym
     out; keep shares the target evenly; weight shares it by information content."""
-    allow: tuple[str, ...] = ()
-    """Hashtags and wnids to let in whatever the visual rules say, persons excepted; @PATH
-    stands for the lines of a text file."""
-    deny: tuple[str, ...] = ()
-    """Hashtags and wnids to leave out, written as for allow."""
+    allow: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """Hashtag or wnid to let in whatever the visual rules say, unless it is a person; @PATH stands
+    for the lines of a text file. Repeat it for more."""
+    deny: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """Hashtag or wnid to leave out, written as for allow."""
     named_places: bool = False
     """Let named places in: #london, #alps."""
     nameless: bool = False

@@ -10,6 +10,7 @@ from hashnext.hashtags.lexicon import Lexicon
 from hashnext.hashtags.normalise import normalise
 
 _WNID = re.compile(r"n\d{8}")
+_ALMOST_WNID = re.compile(r"\s*[nN]\d{4,}\s*")
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ class Entries:
         for entry in entries:
             if _WNID.fullmatch(entry):
                 synsets.add(_row(key, entry, lexicon))
+            elif _ALMOST_WNID.fullmatch(entry):
+                raise ConfigError(key, entry, "a wnid is n and eight digits: n02084071")
             elif tag := normalise(entry):
                 tags.add(tag)
             else:
@@ -45,18 +48,22 @@ NO_ENTRIES = Entries()
 def expanded(key: str, entries: Iterable[str]) -> tuple[str, ...]:
     """Entries with every `@PATH` replaced by the lines of that text file, blank ones left out.
 
+    Hashtags come normalised, so that expanding again changes nothing.
+
     Raises:
         ConfigError: a file cannot be read; names the `key`.
     """
     found: list[str] = []
     for entry in entries:
-        found += _lines(key, entry) if entry.startswith("@") else [entry]
+        lines = _lines(key, entry) if entry.startswith("@") else [entry]
+        found += [line if _ALMOST_WNID.fullmatch(line) else normalise(line) or line
+                  for line in lines]  # fmt: skip
     return tuple(found)
 
 
 def _lines(key: str, entry: str) -> list[str]:
     try:
-        text = Path(entry.removeprefix("@")).read_text(encoding="utf-8")
+        text = Path(entry.removeprefix("@")).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(key, entry, f"cannot be read as a text file ({error})") from error
     return [line.strip() for line in text.splitlines() if line.strip()]

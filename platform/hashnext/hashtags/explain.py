@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from hashnext.hashtags import lexicon as lexicons
 from hashnext.hashtags import words
+from hashnext.hashtags.build import telling_spellings
 from hashnext.hashtags.config import VocabularyConfig
 from hashnext.hashtags.normalise import normalise
 from hashnext.hashtags.reading import Reader, Reading
@@ -24,7 +25,7 @@ class Step:
     """One line of an explanation."""
 
     name: str
-    """posts, words, match, sense, usage, decision or label."""
+    """normalised, posts, words, match, sense, usage, decision or label."""
     text: str
 
 
@@ -35,13 +36,20 @@ def explain(vocabulary: Vocabulary, hashtag: str) -> list[Step]:
     evidence that posts would give.
     """
     tag = normalise(hashtag)
-    rows = _rows(vocabulary.decisions, "normalised", tag)
-    reader = vocabulary_config(vocabulary).reader(lexicons.load())
-    model = words.load().adding(reader.lexicon.single_words)
-    written = next((row["hashtag"] for row in rows if not row["hashtag"].islower()), hashtag)
+    rows = _rows(vocabulary.decisions, "normalised", tag) if tag else []
+    config = vocabulary_config(vocabulary)
+    reader = config.reader(lexicons.load())
     steps = [Step("normalised", tag or "nothing is left"), Step("posts", _seen(rows))]
-    steps.append(Step("words", " ".join(model.split(written))))
-    steps += _noun_steps(vocabulary, reader, reader.alternatives(tag, model, written))
+    if why := reader.never(tag):
+        return [*steps, Step("match", why), Step("label", _label(vocabulary, rows))]
+    spellings = {row["hashtag"]: row["posts"] for row in rows} or {hashtag: config.min_posts}
+    written = telling_spellings(spellings).get(tag, tag)
+    model = words.load().adding(reader.lexicon.single_words)
+    rare = sum(spellings.values()) < config.min_posts
+    split = f"not split, on fewer than {config.min_posts} posts"
+    steps.append(Step("words", split if rare else " ".join(model.split(written))))
+    readings = reader.alternatives(tag, None if rare else model, written)
+    steps += _noun_steps(vocabulary, reader, readings)
     steps += _usage_steps(vocabulary, tag)
     if rows:
         steps.append(Step("decision", _decision(rows[0])))
@@ -64,7 +72,7 @@ def _seen(rows: list[Row]) -> str:
     if not rows:
         return "not in these posts"
     spellings = ", ".join(f"{row['hashtag']} {row['posts']:,}" for row in rows[:SHOWN])
-    return f"{sum(row['posts'] for row in rows):,} training posts: {spellings}"
+    return f"{sum(row['posts'] for row in rows):,} training posts, by spelling: {spellings}"
 
 
 def _noun_steps(vocabulary: Vocabulary, reader: Reader, readings: list[Reading]) -> Iterator[Step]:
@@ -82,8 +90,11 @@ def _noun_steps(vocabulary: Vocabulary, reader: Reader, readings: list[Reading])
 
 
 def _verdict(reader: Reader, reading: Reading, synset: int, scored: Row | None) -> str:
+    assert reading.match
     if synset not in reading.shares:
-        return f"out: {reader.visual.why_out(synset) or reading.reason or 'an unusual sense'}"
+        needed = f"what a picture shows is less than {reader.needed(reading.match):.0%} of its use"
+        why = reader.why_out(reading.match, synset)
+        return f"out: {why or (reading.reason if 'reviewed' in reading.reason else needed)}"
     if scored is None:
         return "a candidate"
     company = f"company on {scored['company']:.1f} posts beyond chance"

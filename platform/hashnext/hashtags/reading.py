@@ -14,7 +14,7 @@ from importlib import resources
 from hashnext.hashtags import data
 from hashnext.hashtags.entries import NO_ENTRIES, Entries
 from hashnext.hashtags.lexicon import Lexicon
-from hashnext.hashtags.match import HEAD_NOUN, MAX_LENGTH, Match, matches
+from hashnext.hashtags.match import HEAD_NOUN, MAX_LENGTH, NOUN_RULES, Match, matches
 from hashnext.hashtags.normalise import normalise
 from hashnext.hashtags.visual import DENIED, PERSON_REASON, VisualPolicy
 from hashnext.hashtags.words import Words
@@ -24,6 +24,8 @@ MIN_HEAD_SHARE = 0.6
 """The same where the noun is only the last word of a compound."""
 SMOOTHING = 0.5
 NO_NOUN = "no noun synset"
+OUTSIDE = "outside scope imagenet"
+UNUSUAL = "an unusual name of it"
 
 
 @dataclass(frozen=True)
@@ -57,14 +59,24 @@ class Reader:
     def read(self, tag: str, words: Words | None = None, written: str = "") -> Reading:
         """Candidates of a normalised tag, or the reason why there are none.
 
-        `words` and `written` are those of `match.matches`.
+        A tag that is a noun of its own (#glasses) is no plural, unless the concordance has only the
+        singular (#wheels). `words` and `written` are those of `match.matches`.
         """
-        if why := self._never(tag):
+        if why := self.never(tag):
             return Reading(None, {}, why)
         readings = self.alternatives(tag, words, written)
         if not readings:
             return Reading(None, {}, NO_NOUN)
-        return next((reading for reading in readings if reading.shares), readings[0])
+        seen = [reading for reading in readings if reading.shares]
+        return max(seen, key=self._is_used) if seen else readings[0]
+
+    def never(self, tag: str) -> str | None:
+        """Why a normalised tag is not even looked up, or None when it is."""
+        if not tag:
+            return "nothing left after normalisation"
+        if len(tag) > MAX_LENGTH:
+            return f"longer than {MAX_LENGTH} letters"
+        return DENIED if tag in self.deny.tags else None
 
     def alternatives(self, tag: str, words: Words | None, written: str) -> list[Reading]:
         """A reading for every noun that the tag can be, the likeliest first."""
@@ -73,38 +85,43 @@ class Reader:
             self._read_noun(noun, allowed) for noun in matches(tag, self.lexicon, words, written)
         ]
 
-    def _never(self, tag: str) -> str | None:
-        if not tag:
-            return "nothing left after normalisation"
-        if len(tag) > MAX_LENGTH:
-            return f"longer than {MAX_LENGTH} letters"
-        return DENIED if tag in self.deny.tags else None
+    def why_out(self, found: Match, synset: int) -> str | None:
+        """Why a sense of a noun is out, or None when it is a candidate."""
+        why = self.visual.why_out(synset)
+        if why is None and self.only_ilsvrc and synset not in self.lexicon.ilsvrc:
+            return OUTSIDE
+        if why is None and found.rule == HEAD_NOUN and not self._is_usual(found.form, synset):
+            return UNUSUAL  # #nikeairmax ends in a slang name of a drug
+        return why
 
     def _read_noun(self, found: Match, allowed: bool) -> Reading:
-        if not allowed and (why := self._reviewed.get(found.form)):
-            return Reading(found, {}, f"reviewed: {why}")
         shares = self.shares(found.form)
-        outs = {synset: self._why_out(found, synset) for synset in shares}
+        outs = {synset: self.why_out(found, synset) for synset in shares}
         visual = {synset: share for synset, share in shares.items() if outs[synset] is None}
+        named = {s: share for s, share in visual.items() if s in self.allow.synsets}
         if allowed and not visual:
-            visual = {s: share for s, share in shares.items() if outs[s] != PERSON_REASON}
-        if not visual or not (allowed or sum(visual.values()) >= self._needed(found)):
-            main = max(outs.keys() - visual.keys(), key=lambda synset: (shares[synset], -synset))
-            return Reading(found, {}, outs[main] or "")
-        if not self.only_ilsvrc:
+            visual = {s: n for s, n in shares.items() if outs[s] not in (PERSON_REASON, DENIED)}
+        if visual and allowed:
             return Reading(found, visual, "")
-        inside = {s: share for s, share in visual.items() if s in self.lexicon.ilsvrc}
-        return Reading(found, inside, "" if inside else "outside scope imagenet")
+        if named:
+            return Reading(found, named, "")
+        if why := self._reviewed.get(found.form):
+            return Reading(found, {}, f"reviewed: {why}")
+        visible = sum(share for synset, share in shares.items() if outs[synset] in (None, OUTSIDE))
+        if visible >= self.needed(found):
+            return Reading(found, visual, "" if visual else OUTSIDE)
+        main = max(outs.keys() - visual.keys(), key=lambda synset: (shares[synset], -synset))
+        return Reading(found, {}, outs[main] or "")
 
     @staticmethod
-    def _needed(found: Match) -> float:
+    def needed(found: Match) -> float:
+        """Share of a noun's use that its visual senses must hold."""
         return MIN_HEAD_SHARE if found.rule == HEAD_NOUN else MIN_VISUAL_SHARE
 
-    def _why_out(self, found: Match, synset: int) -> str | None:
-        """Why a sense of the noun is out: #nikeairmax ends in a slang name of a drug."""
-        if found.rule == HEAD_NOUN and not self._is_usual(found.form, synset):
-            return f"{found.form} is no usual name of {self.lexicon.name(synset)}"
-        return self.visual.why_out(synset)
+    def _is_used(self, reading: Reading) -> bool:
+        """True for a tag that is a noun as a whole, and one that the concordance has."""
+        assert reading.match
+        return reading.match.rule in NOUN_RULES and any(self.lexicon.counts(reading.noun))
 
     def _is_usual(self, form: str, synset: int) -> bool:
         """True for a synset's first name, and for any that the concordance has in this sense."""

@@ -1,20 +1,22 @@
 """What a noun means in a corpus: one of its candidate senses, chosen by the company it keeps.
 
 A noun has one sense for the whole corpus, whichever way it is tagged (#slug, #slugs). Among several
-candidates the company decides: posts that carry the tag together with a name of the sense, of a
-hypernym or of a hyponym of it, beyond what chance gives. Where no company is kept, the sense used
-most wins.
+candidates its share of use speaks, and the company: posts that carry the tag together with a name
+of the sense, of a hypernym or of a hyponym of it, beyond what chance gives.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from math import sqrt
 from typing import NamedTuple
 
 from hashnext.hashtags.lexicon import Lexicon
 from hashnext.hashtags.reading import Reading
 
-PRIOR_POSTS = 2.0
-"""Weight of the sense's share of use against the company, in posts."""
+COMPANY_WEIGHT = 4.0
+"""Weight of the company against the sense's share of use."""
+MIN_SIGMA = 2.0
+"""Standard deviations above chance from which two tags keep company."""
 
 Company = dict[str, dict[int, set[str]]]
 """For each ambiguous tag and each of its candidates, the tags that speak for it."""
@@ -56,12 +58,13 @@ class Score(NamedTuple):
     share: float
     """Of the noun's use, in [0, 1]."""
     company: float
-    """Posts on which its kin stand beside the tag, beyond what chance gives."""
+    """How much more than chance its kin stand beside the tag: posts with each kin tag beyond what
+    chance gives, where that is significant, summed, as a share of the tag's posts, at most 1."""
 
     @property
     def total(self) -> float:
         """What the senses are ranked by."""
-        return PRIOR_POSTS * self.share + self.company
+        return self.share + COMPANY_WEIGHT * self.company
 
 
 Scores = dict[str, dict[int, Score]]
@@ -83,22 +86,30 @@ def weigh(
         num_posts: posts in all.
     """
 
-    def beyond_chance(tag: str, others: Iterable[str]) -> float:
-        own = together.get((tag, tag), 0)
-        return sum(
-            max(0.0, together[tag, other] - own * together.get((other, other), 0) / num_posts)
-            for other in sorted(others)
-            if (tag, other) in together
-        )
+    found: dict[str, dict[int, float]] = defaultdict(lambda: defaultdict(float))
+    own: dict[str, int] = defaultdict(int)
+    for tag, by_sense in sorted(kin.items()):
+        noun, posts = readings[tag].noun, together.get((tag, tag), 0)
+        own[noun] += posts
+        for synset, others in by_sense.items():
+            found[noun][synset] += sum(
+                _beyond_chance(together.get((tag, other), 0),
+                               posts * together.get((other, other), 0) / num_posts)
+                for other in sorted(others)
+            )  # fmt: skip
+    return {
+        reading.noun: {
+            synset: Score(share, min(1.0, found[reading.noun][synset] / max(own[reading.noun], 1)))
+            for synset, share in reading.shares.items()
+        }
+        for reading in readings.values() if reading.shares
+    }  # fmt: skip
 
-    scores: Scores = {}
-    for tag, reading in sorted(readings.items()):
-        for synset, share in reading.shares.items():
-            of_noun = scores.setdefault(reading.noun, {})
-            so_far = of_noun.get(synset, Score(share, 0.0))
-            company = beyond_chance(tag, kin.get(tag, {}).get(synset, ()))
-            of_noun[synset] = Score(share, so_far.company + company)
-    return scores
+
+def _beyond_chance(posts: int, expected: float) -> float:
+    """Posts above what chance gives, where they are too many to be chance."""
+    excess = posts - expected
+    return excess if excess > MIN_SIGMA * sqrt(expected) else 0.0
 
 
 def choose(readings: Mapping[str, Reading], scores: Scores) -> dict[str, int]:

@@ -76,7 +76,7 @@ class CountUse:
 
 
 def measure_use(source: PostSource, vocabulary: Vocabulary, tags: dict[str, int]) -> list[Use]:
-    """The figures of those tags that stand beside labels on `MIN_POSTS` posts, the commonest first.
+    """The figures of the tags on `MIN_POSTS` posts that meet as many labels, the commonest first.
 
     Args:
         source: the posts, read once.

@@ -90,12 +90,12 @@ class Vocabulary:
         folder = location if isinstance(location, Folder) else Folder.at(location)
         if not folder.has("vocabulary.json"):
             raise DataError(f"{folder.location}: holds no vocabulary.json; not a vocabulary")
-        return cls(
-            _conform(folder, "labels.parquet", LABELS),
-            _conform(folder, "decisions.parquet", DECISIONS),
-            folder.read_json("vocabulary.json"),
-            Evidence.load(folder),
-        )
+        labels = _conform(folder, "labels.parquet", LABELS)
+        decisions = _conform(folder, "decisions.parquet", DECISIONS)
+        highest = pc.max(decisions["label_id"]).as_py()
+        if highest is not None and highest >= labels.num_rows:
+            raise DataError(f"{folder.location}: decisions name label {highest}, which is missing")
+        return cls(labels, decisions, _meta(folder), Evidence.load(folder))
 
     def save(self, folder: Folder) -> None:
         """Write the files, `vocabulary.json` last."""
@@ -214,7 +214,23 @@ def _put(table: pa.Table, name: str, column: pa.Array) -> pa.Table:
 
 
 def _conform(folder: Folder, name: str, schema: pa.Schema) -> pa.Table:
-    table = folder.read_table(name)
+    try:
+        table = folder.read_table(name)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise DataError(f"{folder.location}/{name}: cannot be read ({error})") from error
     if missing := [field for field in schema.names if field not in table.column_names]:
         raise SchemaError(f"{folder.location}/{name}: lacks column {missing[0]!r}")
-    return table.select(schema.names).cast(schema)
+    try:
+        return table.select(schema.names).cast(schema)
+    except pa.ArrowInvalid as error:
+        raise SchemaError(f"{folder.location}/{name}: {error}") from error
+
+
+def _meta(folder: Folder) -> dict[str, Any]:
+    try:
+        meta = folder.read_json("vocabulary.json")
+    except ValueError as error:
+        raise DataError(f"{folder.location}/vocabulary.json: is no JSON ({error})") from error
+    if not isinstance(meta, dict) or not isinstance(meta.get("posts"), int):
+        raise DataError(f"{folder.location}/vocabulary.json: lacks the number of posts")
+    return meta

@@ -97,7 +97,12 @@ class _Step(NamedTuple):
     before: "_Step | None"
 
     def words(self) -> list[str]:
-        return [*self.before.words(), self.word] if self.before else []
+        found: list[str] = []
+        step: _Step | None = self
+        while step and step.before:
+            found.append(step.word)
+            step = step.before
+        return found[::-1]
 
 
 _START = _Step(0.0, "", None)

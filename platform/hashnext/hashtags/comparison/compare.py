@@ -16,6 +16,7 @@ from hashnext.hashtags.comparison.hashtags import (
     main_reasons,
 )
 from hashnext.hashtags.comparison.labels import count_changes, label_changes
+from hashnext.hashtags.reasons import kind
 from hashnext.hashtags.vocabulary import Vocabulary
 
 
@@ -62,7 +63,7 @@ def compare(before: Vocabulary, after: Vocabulary) -> Comparison:
 def _reasons(labels: pa.Table, change: str) -> dict[str, int]:
     """Labels by the reason of their change, the commonest first."""
     reasons = labels.filter(pc.equal(labels["change"], change))["reason"].to_pylist()
-    return dict(Counter(reason or "no hashtags known" for reason in reasons).most_common())
+    return dict(Counter(kind(reason or "no hashtags known") for reason in reasons).most_common())
 
 
 def _posts(vocabulary: Vocabulary, count: str) -> int:
