@@ -1,5 +1,6 @@
 """What every job's command line shares: parse, run, say what went wrong, exit with a status."""
 
+import re
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -13,6 +14,7 @@ from hashnext.outputs import JobFolder, flatten
 
 Job = TypeVar("Job")
 
+_IN_TASK = re.compile(r"^hashnext\.errors\.\w+: (.*)$", re.MULTILINE)
 USER_ERROR = 2
 INTERRUPTED = 130
 
@@ -26,12 +28,26 @@ def run(job_type: Any, main: Callable[[Job], object], description: str | None) -
     try:
         job: Job = tyro.cli(job_type, description=description)
         main(job)
-    except HashNextError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(USER_ERROR)
     except KeyboardInterrupt:
         print("interrupted; run the same command again to continue", file=sys.stderr)
         sys.exit(INTERRUPTED)
+    except Exception as error:
+        if (mistake := users_mistake(error)) is None:
+            raise
+        print(f"error: {mistake}", file=sys.stderr)
+        sys.exit(USER_ERROR)
+
+
+def users_mistake(error: Exception) -> str | None:
+    """Message of the `HashNextError` that an error is, or that a Ray task died of; else None.
+
+    Ray Data raises an error of its own in the task, which keeps of ours only the traceback's text.
+    """
+    if isinstance(error, HashNextError):
+        return str(getattr(error, "cause", error))  # Ray's double of it adds a traceback
+    if type(error).__module__.startswith("ray.") and (found := _IN_TASK.findall(str(error))):
+        return str(found[-1])
+    return None
 
 
 def report(folder: JobFolder) -> dict[str, Any]:
