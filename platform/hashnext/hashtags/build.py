@@ -12,7 +12,7 @@ from hashnext.hashtags import senses, words
 from hashnext.hashtags.aliases import Finding, evidence, find, with_findings
 from hashnext.hashtags.config import VocabularyConfig
 from hashnext.hashtags.count import CountTags, CountTogether, tally
-from hashnext.hashtags.cut import cut
+from hashnext.hashtags.cut import cut, drop_rare
 from hashnext.hashtags.match import NOUN_RULES
 from hashnext.hashtags.normalise import normalise
 from hashnext.hashtags.reading import NO_NOUN, Reading
@@ -61,10 +61,11 @@ def build_vocabulary(
         }  # fmt: skip
         labels = label_table(normalised_posts(written), chosen, lexicons.load())
         decisions = decision_table(written, readings, chosen, lexicons.load())
-        named = cut(Vocabulary(labels, decisions, meta), source, config)
-    with clock("aliases"):
+        named = drop_rare(Vocabulary(labels, decisions, meta), source, config)
+    with clock("use"):
         uses = measure_use(source, named, _without_noun(written, readings))
-        vocabulary = _with_aliases(named, uses, source, config)
+    with clock("cut"):
+        vocabulary = cut(_with_aliases(named, uses, config), source, config)
     return replace(vocabulary, evidence=Evidence(
         sense_table(scores, chosen, readings, lexicons.load()),
         usage_table(uses, named.labels["name"].to_pylist()),
@@ -134,17 +135,15 @@ def _together(source: PostSource, pairs: set[tuple[str, str]]) -> dict[tuple[str
     }
 
 
-def _with_aliases(
-    vocabulary: Vocabulary, uses: list[Use], source: PostSource, config: VocabularyConfig
-) -> Vocabulary:
-    """The vocabulary with what the use of tags proves, counted anew if that is anything."""
+def _with_aliases(vocabulary: Vocabulary, uses: list[Use], config: VocabularyConfig) -> Vocabulary:
+    """The vocabulary with what the use of tags proves."""
     names, nouns = vocabulary.labels["name"].to_pylist(), _nouns(vocabulary)
     findings: dict[str, Finding] = {}
     for use in uses:
         if found := find(use, names[use.label], nouns[use.label], config.nameless):
             findings[use.tag] = found
     told = _with_use(vocabulary, uses, names)
-    return cut(with_findings(told, findings), source, config) if findings else told
+    return with_findings(told, findings) if findings else told
 
 
 def _nouns(vocabulary: Vocabulary) -> dict[int, list[str]]:

@@ -19,6 +19,14 @@ from hashnext.hashtags.vocabulary import LABELS, Vocabulary
 from hashnext.posts.readers import PostSource
 
 
+def drop_rare(vocabulary: Vocabulary, source: PostSource, config: VocabularyConfig) -> Vocabulary:
+    """Leave out the labels that too few posts carry, those with a more specific label included."""
+    _refuse_empty(vocabulary)
+    vocabulary, covered = counted(vocabulary, source)
+    kept = np.flatnonzero(covered >= config.min_posts).tolist()
+    return vocabulary.select(kept, _rare(config))
+
+
 def cut(vocabulary: Vocabulary, source: PostSource, config: VocabularyConfig) -> Vocabulary:
     """Leave out rare labels, then all but the most frequent, until the counts agree.
 
@@ -27,22 +35,22 @@ def cut(vocabulary: Vocabulary, source: PostSource, config: VocabularyConfig) ->
     A label that goes gives its posts back to its hypernyms there, so counts only rise from one
     round to the next and the rounds come to an end.
     """
-    rare = f"fewer than {config.min_posts} posts"
-    _refuse_empty(vocabulary)
-    vocabulary, covered = counted(vocabulary, source)
-    vocabulary = vocabulary.select(np.flatnonzero(covered >= config.min_posts).tolist(), rare)
     while True:
         _refuse_empty(vocabulary)
         vocabulary, _ = counted(vocabulary, source)
         enough = vocabulary.labels["posts"].to_numpy() >= config.min_posts
         vocabulary = _in_order(vocabulary)
         if not enough.all():
-            alone = f"{rare} without a more specific label"
+            alone = f"{_rare(config)} without a more specific label"
             vocabulary = vocabulary.select(range(int(enough.sum())), alone)
         elif config.max_labels and config.max_labels < vocabulary.num_labels:
             vocabulary = vocabulary.most_frequent(config.max_labels)
         else:
             return vocabulary
+
+
+def _rare(config: VocabularyConfig) -> str:
+    return f"fewer than {config.min_posts} posts"
 
 
 def counted(vocabulary: Vocabulary, source: PostSource) -> tuple[Vocabulary, NDArray[np.int64]]:

@@ -61,7 +61,11 @@ class Lexicon:
 
     def name(self, synset: int) -> str:
         """First lemma, in words."""
-        return str(self.nouns["lemmas"][synset][0]).replace("_", " ")
+        return self._names[synset]
+
+    def lexname(self, synset: int) -> str:
+        """Lexicographer file, such as `animal`."""
+        return self._lexnames[synset]
 
     def depth(self, synset: int) -> int:
         """Length of the shortest hypernym path to the root *entity*."""
@@ -69,11 +73,15 @@ class Lexicon:
 
     def hypernyms(self, synset: int) -> list[int]:
         """Direct hypernyms, and for an instance (Eiffel Tower) its classes."""
-        start, stop = self._hypernym_starts[synset : synset + 2]
-        return self._hypernym_rows[start:stop].tolist()  # type: ignore[no-any-return]
+        return self._hypernyms[synset]
 
     def ancestors(self, synset: int) -> list[int]:
         """All hypernyms, the nearest first, without the synset itself."""
+        if synset not in self._ancestors:
+            self._ancestors[synset] = self._climb(synset)
+        return self._ancestors[synset]
+
+    def _climb(self, synset: int) -> list[int]:
         found: dict[int, None] = {}
         queue = deque(self.hypernyms(synset))
         while queue:
@@ -97,20 +105,35 @@ class Lexicon:
 
     def _sense_list(self, which: int, form: str) -> list[int]:
         row = self.forms.get(form)
-        return [] if row is None else list(self.sense_lists[which][row].as_py())
+        if row is None:
+            return []
+        offsets, values = self._sense_arrays[which]
+        return values[offsets[row] : offsets[row + 1]].tolist()  # type: ignore[no-any-return]
+
+    @cached_property
+    def _sense_arrays(self) -> list[tuple[NDArray[np.int32], NDArray[np.int32]]]:
+        return [(np.asarray(lists.offsets), np.asarray(lists.values)) for lists in self.sense_lists]
+
+    @cached_property
+    def _names(self) -> list[str]:
+        firsts = pc.list_element(self.nouns["lemmas"], 0)
+        return list(pc.replace_substring(firsts, "_", " ").to_pylist())
+
+    @cached_property
+    def _lexnames(self) -> list[str]:
+        return [name.removeprefix("noun.") for name in self.nouns["lexname"].to_pylist()]
 
     @cached_property
     def _rows(self) -> dict[str, int]:
         return {wnid: row for row, wnid in enumerate(self.nouns["wnid"].to_pylist())}
 
     @cached_property
-    def _hypernym_starts(self) -> NDArray[np.int32]:
-        lists = self.nouns["hypernyms"].combine_chunks()
-        return np.asarray(lists.offsets)
+    def _hypernyms(self) -> list[list[int]]:
+        return list(self.nouns["hypernyms"].to_pylist())
 
     @cached_property
-    def _hypernym_rows(self) -> NDArray[np.int32]:
-        return np.asarray(self.nouns["hypernyms"].combine_chunks().values)
+    def _ancestors(self) -> dict[int, list[int]]:
+        return {}
 
 
 @cache

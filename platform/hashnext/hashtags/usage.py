@@ -71,8 +71,9 @@ class CountUse:
         entities = np.concatenate([tags, ids + self.tags.num_labels]).astype(np.int64)
         starts, stops = offsets[rows], offsets[rows + 1]
         keys = np.repeat(entities, stops - starts) * self.labels.num_labels
-        found, posts = np.unique(keys + ids[spans(starts, stops)], return_counts=True)
-        return pa.table({"key": found, "posts": posts})
+        met = np.sort(keys + ids[spans(starts, stops)])
+        first = np.flatnonzero(np.diff(met, prepend=-1))
+        return pa.table({"key": met[first], "posts": np.diff(first, append=len(met))})
 
 
 def measure_use(source: PostSource, vocabulary: Vocabulary, tags: dict[str, int]) -> list[Use]:
@@ -89,7 +90,7 @@ def measure_use(source: PostSource, vocabulary: Vocabulary, tags: dict[str, int]
         return []
     view = make_view({tag: n for n, tag in enumerate(names)}, [[]] * len(names), [[]] * len(names))
     counts = tally(source, CountUse(view, vocabulary.view()))
-    company = _Company.of(counts, vocabulary)
+    company = _Company.of(counts, vocabulary, len(names))
     uses = [
         company.use(number, tag, tags[tag], len(names))
         for number, tag in enumerate(names)
@@ -106,17 +107,17 @@ class _Company:
         self.base = base
 
     @classmethod
-    def of(cls, counts: pa.Table, vocabulary: Vocabulary) -> "_Company":
+    def of(cls, counts: pa.Table, vocabulary: Vocabulary, num_tags: int) -> "_Company":
         entities, labels = np.divmod(counts["key"].to_numpy(), vocabulary.num_labels)
-        label_posts = vocabulary.labels["posts"].to_numpy()
-        starts = np.searchsorted(entities, np.arange(entities[-1] + 2 if len(entities) else 1))
-        total = int(vocabulary.meta["posts"])
-        return cls(starts, labels, counts["posts"].to_numpy(), label_posts.astype(float), total)
+        posts = counts["posts"].to_numpy()
+        base = np.zeros(vocabulary.num_labels)
+        alone = entities == num_tags + labels
+        base[labels[alone]] = posts[alone]
+        starts = np.searchsorted(entities, np.arange(num_tags + vocabulary.num_labels + 1))
+        return cls(starts, labels, posts, base, int(vocabulary.meta["posts"]))
 
     def of_entity(self, entity: int) -> tuple[Ints, Ints]:
         """Labels that the entity meets, ascending, and the posts with both."""
-        if entity + 1 >= len(self.starts):
-            return self.labels[:0], self.posts[:0]
         chosen = slice(self.starts[entity], self.starts[entity + 1])
         return self.labels[chosen], self.posts[chosen]
 

@@ -57,7 +57,16 @@ class VisualPolicy:
 
     def why_out(self, synset: int) -> str | None:
         """Reason for leaving a synset out, in plain words; None when it is in."""
-        file = self._file(synset)
+        if synset not in self._verdicts:
+            self._verdicts[synset] = self._judge(synset)
+        return self._verdicts[synset]
+
+    @cached_property
+    def _verdicts(self) -> dict[int, str | None]:
+        return {}
+
+    def _judge(self, synset: int) -> str | None:
+        file = self.lexicon.lexname(synset)
         if (
             file == "person"
             or synset == self._person
@@ -73,9 +82,6 @@ class VisualPolicy:
         if review := self._inherited_review(synset):
             return review.why_out
         return None if file in SEEN else self._abstract(file)
-
-    def _file(self, synset: int) -> str:
-        return str(self.lexicon.nouns["lexname"][synset]).removeprefix("noun.")
 
     def _inherited_review(self, synset: int) -> Review | None:
         entries = (self._reviews.get(above) for above in self.lexicon.ancestors(synset))

@@ -6,11 +6,11 @@ trillion-word corpus as the wordsegment package ships them, and nouns of the lex
 corpus that it lacks. What the writer marked is believed: capitals inside, underscores, numbers.
 """
 
-import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
+from math import log10
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -41,15 +41,10 @@ class Words:
     counts: Mapping[str, float]
     pairs: Mapping[str, float]
     """Counts of `first second`."""
-    added: frozenset[str] = field(default=frozenset())
 
     def adding(self, words: Iterable[str]) -> "Words":
         """The model with further words."""
-        return Words(self.counts, self.pairs, self.added.union(words))
-
-    def knows(self, word: str) -> bool:
-        """True for a word of the corpus or an added one."""
-        return word in self.counts or word in self.added
+        return Words(dict.fromkeys(words, ADDED) | dict(self.counts), self.pairs)
 
     def split(self, tag: str) -> list[str]:
         """The words of a tag as written, lower case: `season1Episode2` as season 1 episode 2."""
@@ -65,25 +60,35 @@ class Words:
         """The likeliest words of lower-case letters written together."""
         best: list[_Step] = [_START]
         known: list[list[_Step]] = [[]]
+        unknown = 0  # where an unknown word starts best, wherever it ends
         for end in range(1, len(text) + 1):
-            steps = [
-                self._step(best[start], known[start], text[start:end])
-                for start in range(max(0, end - MAX_WORD), end)
-            ]
-            best.append(min(steps, key=_cost))
-            known.append([step for step in steps if step.word in self.counts])
+            steps = self._known_steps(text, end, best, known)
+            letters, before = end - unknown, best[unknown]
+            cost = before.cost + UNKNOWN + letters + PER_WORD
+            best.append(min([*steps, _Step(cost, text[unknown:end], before)], key=_cost))
+            known.append(steps)
+            if best[end].cost - end < best[unknown].cost - unknown:
+                unknown = end
         return best[-1].words()
 
-    def _step(self, best: "_Step", known: list["_Step"], word: str) -> "_Step":
+    def _known_steps(
+        self, text: str, end: int, best: list["_Step"], known: list[list["_Step"]]
+    ) -> list["_Step"]:
+        """The cheapest way to every known word that ends here."""
+        steps = []
+        for start in range(max(0, end - MAX_WORD), end):
+            word = text[start:end]
+            if count := self.counts.get(word):
+                steps.append(self._step(best[start], known[start], word, count))
+        return steps
+
+    def _step(self, best: "_Step", known: list["_Step"], word: str, count: float) -> "_Step":
         """The cheapest way on to a word: from the cheapest way here, or from a word it follows."""
-        count = self.counts.get(word, ADDED if word in self.added else 0.0)
-        if not count:
-            return _Step(best.cost + UNKNOWN + len(word) + PER_WORD, word, best)
-        cost = best.cost + math.log10(CORPUS_WORDS / count)
+        cost = best.cost + log10(CORPUS_WORDS / count)
         for step in known:
             together = self.pairs.get(f"{step.word} {word}")
             if together:
-                after = step.cost + math.log10(self.counts[step.word] / together)
+                after = step.cost + log10(self.counts[step.word] / together)
                 if after < cost:
                     best, cost = step, after
         return _Step(cost + PER_WORD, word, best)
