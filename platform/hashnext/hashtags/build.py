@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 
 import numpy as np
 import pyarrow as pa
+import ray
 
 from hashnext.hashtags import lexicon as lexicons
 from hashnext.hashtags import senses, words
@@ -31,6 +32,8 @@ from hashnext.posts.readers import PostSource
 from hashnext.progress import Stopwatch
 
 Readings = dict[str, Reading]
+TASK_TAGS = 25_000
+"""Tags that a Ray task reads: enough to be worth loading the word counts there."""
 
 
 def build_vocabulary(
@@ -75,18 +78,30 @@ def build_vocabulary(
 def read_tags(written: Mapping[str, int], config: VocabularyConfig) -> Readings:
     """A reading of every normalised tag; those on `min_posts` posts are split into words.
 
+    Many tags are read by several Ray tasks.
+
     Args:
         written: posts of every hashtag as written.
         config: what is read as a label.
     """
-    lexicon = lexicons.load()
-    reader = config.reader(lexicon)
-    model = words.load().adding(lexicon.single_words)
     spelt = telling_spellings(written)
-    return {
-        tag: reader.read(tag, model if posts >= config.min_posts else None, spelt.get(tag, ""))
+    tags = [
+        (tag, posts >= config.min_posts, spelt.get(tag, ""))
         for tag, posts in normalised_posts(written).items()
-    }
+    ]
+    if len(tags) <= TASK_TAGS:
+        return _read(tags, config)
+    slices = np.array_split(np.arange(len(tags)), -(-len(tags) // TASK_TAGS))
+    task = ray.remote(_read)
+    parts = ray.get([task.remote(tags[s[0] : s[-1] + 1], config) for s in slices])
+    return {tag: reading for part in parts for tag, reading in part.items()}
+
+
+def _read(tags: list[tuple[str, bool, str]], config: VocabularyConfig) -> Readings:
+    """Readings of tags, each with whether to split it and a spelling that helps."""
+    reader = config.reader(lexicons.load())
+    model = words.load().adding(reader.lexicon.single_words)
+    return {tag: reader.read(tag, model if split else None, spelt) for tag, split, spelt in tags}
 
 
 def telling_spellings(written: Mapping[str, int]) -> dict[str, str]:

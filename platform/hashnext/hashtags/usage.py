@@ -27,6 +27,10 @@ from hashnext.posts.readers import PostSource
 
 MIN_POSTS = 20
 """Posts below which the use of a tag says nothing."""
+MIN_SHARE = 1e-4
+"""Share of all posts below which a tag is not measured: it bounds how many tags there can be."""
+MIN_ASSOCIATION = 0.2
+"""Association below which the similarity is not worked out, but set to 0."""
 Z = 1.96
 """Normal quantile of a 95 % interval."""
 Floats = NDArray[np.float64]
@@ -77,7 +81,7 @@ class CountUse:
 
 
 def measure_use(source: PostSource, vocabulary: Vocabulary, tags: dict[str, int]) -> list[Use]:
-    """The figures of the tags on `MIN_POSTS` posts that meet as many labels, the commonest first.
+    """The figures of the tags on `MIN_POSTS` and `MIN_SHARE` of the posts, the commonest first.
 
     Args:
         source: the posts, read once.
@@ -85,7 +89,8 @@ def measure_use(source: PostSource, vocabulary: Vocabulary, tags: dict[str, int]
         tags: normalised tags and their training posts.
     """
     ranked = sorted(tags.items(), key=lambda item: (-item[1], item[0]))
-    names = [tag for tag, posts in ranked if posts >= MIN_POSTS]
+    least = max(MIN_POSTS, MIN_SHARE * vocabulary.meta["posts"])
+    names = [tag for tag, posts in ranked if posts >= least]
     if not names or not vocabulary.num_labels:
         return []
     view = make_view({tag: n for n, tag in enumerate(names)}, [[]] * len(names), [[]] * len(names))
@@ -130,10 +135,11 @@ class _Company:
         lower = wilson_lower(together, posts)
         lift = together / posts / (self.base[labels] / self.total)
         best = int(np.argmax(lower * np.log(np.maximum(lift, 1.0))))
-        label = int(labels[best])
+        label, near = int(labels[best]), lower[best] >= MIN_ASSOCIATION
         return Use(
             tag, posts, self.spread(entity), label, int(together[best]), float(lower[best]),
-            float(self.base[label] / self.total), self.similarity(entity, num_tags + label, label),
+            float(self.base[label] / self.total),
+            self.similarity(entity, num_tags + label, label) if near else 0.0,
         )  # fmt: skip
 
     def spread(self, entity: int) -> float:
