@@ -94,7 +94,7 @@ def finetune(
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimiser.step()
                 schedule.step()
-            meter.update((epoch + 1) * len(train), f"loss {float(loss):.3f}")
+            meter.update((epoch + 1) * len(train), f"loss {float(loss.detach()):.3f}")
     return tuned
 
 
