@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -20,6 +21,10 @@ from hashnext.models.preprocess import Preprocess
 from hashnext.models.resnext import ResNeXtConfig, build
 from hashnext.registry.package import ModelPackage, write_package
 from hashnext.storage import Folder
+
+# A first call loads libraries, and machines are busy: time limits are pytest-timeout's.
+hypothesis.settings.register_profile("no deadline", deadline=None)
+hypothesis.settings.load_profile("no deadline")
 
 for variable in ("MLFLOW_TRACKING_URI", "RAY_ADDRESS"):
     os.environ.pop(variable, None)
