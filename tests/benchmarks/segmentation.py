@@ -41,7 +41,7 @@ def main() -> None:
     """Print accuracies and differences, over all and where the last word is a lexicon noun."""
     rows, nouns = gold(), lexicon.load()
     wordsegment.load()
-    ours = words.load().adding(nouns.single_words)
+    ours = words.load(nouns.single_words)
     splitters: dict[str, Splitter] = {
         "hashnext": ours.split, "wordsegment": wordsegment.segment, "wordninja": wordninja.split
     }  # fmt: skip

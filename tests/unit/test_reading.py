@@ -15,7 +15,7 @@ from hashnext.hashtags.visual import DENIED, PERSON_REASON
 from jobs.vocabulary import VocabularyJob
 
 LEXICON = lexicons.load()
-ENGLISH = words.load().adding(LEXICON.single_words)
+ENGLISH = words.load(LEXICON.single_words)
 DOG, GIRL, LONDON = "n02084071", "n10129825", "n08873622"
 
 

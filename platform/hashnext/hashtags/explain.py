@@ -44,7 +44,7 @@ def explain(vocabulary: Vocabulary, hashtag: str) -> list[Step]:
         return [*steps, Step("match", why), Step("label", _label(vocabulary, rows))]
     spellings = {row["hashtag"]: row["posts"] for row in rows} or {hashtag: config.min_posts}
     written = telling_spellings(spellings).get(tag, tag)
-    model = words.load().adding(reader.lexicon.single_words)
+    model = words.load(reader.lexicon.single_words)
     rare = sum(spellings.values()) < config.min_posts
     split = f"not split, on fewer than {config.min_posts} posts"
     steps.append(Step("words", split if rare else " ".join(model.split(written))))

@@ -53,7 +53,7 @@ class Lexicon:
 
     def wnid(self, synset: int) -> str:
         """`n` and the synset's offset in WordNet 3.0, as ImageNet names it."""
-        return str(self.nouns["wnid"][synset])
+        return self._wnids[synset]
 
     def row(self, wnid: str) -> int:
         """Row of a wnid. Raises KeyError."""
@@ -69,7 +69,7 @@ class Lexicon:
 
     def depth(self, synset: int) -> int:
         """Length of the shortest hypernym path to the root *entity*."""
-        return int(self.nouns["depth"][synset].as_py())
+        return self._depths[synset]
 
     def hypernyms(self, synset: int) -> list[int]:
         """Direct hypernyms, and for an instance (Eiffel Tower) its classes."""
@@ -124,8 +124,16 @@ class Lexicon:
         return [name.removeprefix("noun.") for name in self.nouns["lexname"].to_pylist()]
 
     @cached_property
+    def _wnids(self) -> list[str]:
+        return list(self.nouns["wnid"].to_pylist())
+
+    @cached_property
+    def _depths(self) -> list[int]:
+        return list(self.nouns["depth"].to_pylist())
+
+    @cached_property
     def _rows(self) -> dict[str, int]:
-        return {wnid: row for row, wnid in enumerate(self.nouns["wnid"].to_pylist())}
+        return {wnid: row for row, wnid in enumerate(self._wnids)}
 
     @cached_property
     def _hypernyms(self) -> list[list[int]]:

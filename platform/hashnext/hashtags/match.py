@@ -56,6 +56,7 @@ PLURALS = (
     ("ves", "f"), ("ies", "y"), ("men", "man"), ("s", ""), ("es", ""),
 )  # fmt: skip
 """Endings of regular plurals and what they stand for: WordNet's own rules, and -es."""
+_PLURAL_ENDINGS = tuple(ending for ending, _ in PLURALS)
 
 AFFIXES = (
     Affix("", "ofinstagram", 0.9), Affix("", "sofig", 0.85), Affix("", "ofig", 0.85),
@@ -77,6 +78,8 @@ AFFIXES = (
     Affix("ilove", "", 0.7), Affix("love", "", 0.6), Affix("my", "", 0.7), Affix("daily", "", 0.7),
 )  # fmt: skip
 """The habits, tried in this order. To teach another one, add a line."""
+_PREFIXES = tuple(affix.prefix for affix in AFFIXES if affix.prefix)
+_SUFFIXES = tuple(affix.suffix for affix in AFFIXES if affix.suffix)
 
 
 def matches(
@@ -106,9 +109,10 @@ def matches(
 
 def _stems(tag: str) -> Iterator[tuple[str, float, str]]:
     """Rule, confidence and what it leaves of the tag, for every habit that the tag has."""
-    for affix in AFFIXES:
-        if stem := affix.stem(tag):
-            yield affix.rule, affix.confidence, stem
+    if tag.startswith(_PREFIXES) or tag.endswith(_SUFFIXES):
+        for affix in AFFIXES:
+            if stem := affix.stem(tag):
+                yield affix.rule, affix.confidence, stem
     letters = tag.strip("0123456789")
     if letters != tag and len(letters) >= MIN_STEM:
         yield NUMBERED, 0.8, letters
@@ -137,6 +141,8 @@ def _as_noun(tag: str, lexicon: Lexicon) -> Iterator[Match]:
 
 
 def _singulars(tag: str) -> Iterator[str]:
+    if not tag.endswith(_PLURAL_ENDINGS):
+        return
     for ending, replacement in PLURALS:
         singular = tag.removesuffix(ending) + replacement
         if tag.endswith(ending) and len(singular) >= MIN_STEM:

@@ -130,12 +130,21 @@ class Reader:
 
     def shares(self, form: str) -> dict[int, float]:
         """Every synset of a form with its share of the form's use."""
+        if form not in self._shares:
+            self._shares[form] = self._weigh(form)
+        return self._shares[form]
+
+    def _weigh(self, form: str) -> dict[int, float]:
         synsets = self.lexicon.senses(form)
         weights = [
             count + SMOOTHING * (1 + (normalise(self.lexicon.name(synset)) == form))
             for synset, count in zip(synsets, self.lexicon.counts(form), strict=True)
         ]
         return {s: weight / sum(weights) for s, weight in zip(synsets, weights, strict=True)}
+
+    @cached_property
+    def _shares(self) -> dict[str, dict[int, float]]:
+        return {}
 
     @cached_property
     def visual(self) -> VisualPolicy:

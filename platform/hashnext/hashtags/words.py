@@ -7,17 +7,26 @@ corpus that it lacks. What the writer marked is believed: capitals inside, under
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
+from importlib import resources
 from math import log10
 from operator import itemgetter
-from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+from pyarrow import csv
 
 CORPUS_WORDS = 1_024_908_267_229.0
 """Words in the corpus that the counts are of."""
 MAX_WORD = 20
 """Letters of the longest word looked for."""
+BEGINNING = 5
+"""Letters by which it is known how long a word can be: most places begin none."""
 UNKNOWN = 5.0
 """-log10 of the share of unknown words among all words; each of their letters costs 1 more."""
 PER_WORD = 0.5
@@ -27,6 +36,9 @@ ADDED = 1e5
 SURE = 1e6
 """Count from which a word between capitals is believed to be one word."""
 
+_Step = tuple[float, str, "_Step | None"]
+"""A way to reach a place in the text: its cost, its last word, and the way before that."""
+
 _CAPITALS = re.compile("[a-z][A-Z]")
 _MARKED = re.compile(
     r"\d+(?:st|nd|rd|th|s|D)?(?=[A-Z_]|$)|[A-Z]+(?=[A-Z][a-z])|[A-Z]?[^\W\dA-Z_]+|[A-Z]+|\d+"
@@ -34,17 +46,31 @@ _MARKED = re.compile(
 _NUMBERED = re.compile(r"\d+(?:st|nd|rd|th|s|d)(?![a-z])|\d+|[^\W\d_]+")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Words:
-    """A bigram model of words, lower case."""
+    """A bigram model of words, lower case; costs are -log10 of probabilities."""
 
-    counts: Mapping[str, float]
-    pairs: Mapping[str, float]
-    """Counts of `first second`."""
+    costs: Mapping[str, float]
+    """Of every known word by itself."""
+    costs_after: Mapping[str, Mapping[str, float]]
+    """Of a word behind another one: by the word, then by the one before it."""
 
     def adding(self, words: Iterable[str]) -> "Words":
         """The model with further words."""
-        return Words(dict.fromkeys(words, ADDED) | dict(self.counts), self.pairs)
+        return Words(dict.fromkeys(words, ADDED_COST) | dict(self.costs), self.costs_after)
+
+    @cached_property
+    def longest(self) -> dict[str, int]:
+        """Letters of the longest word of those that begin with the same `BEGINNING` letters."""
+        words = pa.array(self.costs, pa.string())
+        words = words.filter(pc.greater_equal(pc.utf8_length(words), BEGINNING))
+        table = pa.table({
+            "beginning": pc.utf8_slice_codeunits(words, 0, BEGINNING),
+            "letters": pc.min_element_wise(pc.utf8_length(words), MAX_WORD),
+        })  # fmt: skip
+        longest = table.group_by("beginning").aggregate([("letters", "max")])
+        columns = (longest[name].to_pylist() for name in ("beginning", "letters_max"))
+        return dict(zip(*columns, strict=True))
 
     def split(self, tag: str) -> list[str]:
         """The words of a tag as written, lower case: `season1Episode2` as season 1 episode 2."""
@@ -52,72 +78,87 @@ class Words:
         pieces = _MARKED.findall(tag) if marked else _NUMBERED.findall(tag.lower())
         found: list[str] = []
         for piece in map(str.lower, pieces):
-            whole = piece[0].isdigit() or (marked and self.counts.get(piece, 0) > SURE)
+            whole = piece[0].isdigit() or (marked and self.costs.get(piece, UNSURE) < UNSURE)
             found += [piece] if whole else self.segment(piece)
         return found
 
     def segment(self, text: str) -> list[str]:
         """The likeliest words of lower-case letters written together."""
-        best: list[_Step] = [_START]
-        known: list[list[_Step]] = [[]]
-        unknown = 0  # where an unknown word starts best, wherever it ends
-        for end in range(1, len(text) + 1):
-            steps = self._known_steps(text, end, best, known)
-            letters, before = end - unknown, best[unknown]
-            cost = before.cost + UNKNOWN + letters + PER_WORD
-            best.append(min([*steps, _Step(cost, text[unknown:end], before)], key=_cost))
-            known.append(steps)
-            if best[end].cost - end < best[unknown].cost - unknown:
-                unknown = end
-        return best[-1].words()
+        best = _START
+        found: list[list[_Step]] = [[] for _ in range(len(text) + 1)]  # known words, by their end
+        unknown, before = 0, _START  # where an unknown word starts best, wherever it ends
+        for start in range(len(text)):
+            self._add_words(text, start, best, found)
+            end = start + 1
+            cost = before[0] + UNKNOWN + (end - unknown) + PER_WORD
+            best = min([*found[end], (cost, text[unknown:end], before)], key=_cost)
+            if best[0] - end < before[0] - unknown:
+                unknown, before = end, best
+        return _words(best)
 
-    def _known_steps(
-        self, text: str, end: int, best: list["_Step"], known: list[list["_Step"]]
-    ) -> list["_Step"]:
-        """The cheapest way to every known word that ends here."""
-        steps = []
-        for start in range(max(0, end - MAX_WORD), end):
+    def _add_words(self, text: str, start: int, best: "_Step", found: list[list["_Step"]]) -> None:
+        """The cheapest way to every known word that starts here, after the best way to here."""
+        beginning = text[start : start + BEGINNING]
+        longest = self.longest.get(beginning, BEGINNING - 1)
+        for end in range(start + 1, min(start + longest, len(text)) + 1):
             word = text[start:end]
-            if count := self.counts.get(word):
-                steps.append(self._step(best[start], known[start], word, count))
-        return steps
-
-    def _step(self, best: "_Step", known: list["_Step"], word: str, count: float) -> "_Step":
-        """The cheapest way on to a word: from the cheapest way here, or from a word it follows."""
-        cost = best.cost + log10(CORPUS_WORDS / count)
-        for step in known:
-            together = self.pairs.get(f"{step.word} {word}")
-            if together:
-                after = step.cost + log10(self.counts[step.word] / together)
-                if after < cost:
-                    best, cost = step, after
-        return _Step(cost + PER_WORD, word, best)
+            alone = self.costs.get(word)
+            if alone is not None:
+                before, cost = best, best[0] + alone
+                after = self.costs_after.get(word)
+                if after:
+                    before, cost = _cheaper(before, cost, found[start], after)
+                found[end].append((cost + PER_WORD, word, before))
 
 
-class _Step(NamedTuple):
-    """A way to reach a place in the text: its cost, its last word, and the way before that."""
-
-    cost: float
-    word: str
-    before: "_Step | None"
-
-    def words(self) -> list[str]:
-        found: list[str] = []
-        step: _Step | None = self
-        while step and step.before:
-            found.append(step.word)
-            step = step.before
-        return found[::-1]
+def _cheaper(
+    before: "_Step", cost: float, known: list["_Step"], after: Mapping[str, float]
+) -> tuple["_Step", float]:
+    """The way on to a word from a word that it follows, where that costs less than `cost`."""
+    for step in known:
+        together = after.get(step[1])
+        if together is not None and step[0] + together < cost:
+            before, cost = step, step[0] + together
+    return before, cost
 
 
-_START = _Step(0.0, "", None)
+def _words(step: "_Step | None") -> list[str]:
+    """The words of all steps up to this one."""
+    found: list[str] = []
+    while step and step[2]:
+        found.append(step[1])
+        step = step[2]
+    return found[::-1]
+
+
+ADDED_COST, UNSURE = (log10(CORPUS_WORDS / count) for count in (ADDED, SURE))
+_START: _Step = (0.0, "", None)
 _cost = itemgetter(0)
 
 
 @cache
-def load() -> Words:
-    """The model of English; about a second the first time in a process."""
-    import wordsegment
+def load(nouns: frozenset[str] = frozenset()) -> Words:
+    """The model of English with further nouns; half a second the first time in a process."""
+    if nouns:
+        return load().adding(nouns)
+    words, counts = _counts("unigrams.txt")
+    costs = dict(zip(words.to_pylist(), np.log10(CORPUS_WORDS / counts).tolist(), strict=True))
+    pairs, counts = _counts("bigrams.txt")
+    firsts, seconds = (pc.list_element(pc.split_pattern(pairs, " "), i).to_pylist() for i in (0, 1))
+    logs = np.log10(CORPUS_WORDS / counts).tolist()
+    after: dict[str, dict[str, float]] = defaultdict(dict)
+    for first, second, cost in zip(firsts, seconds, logs, strict=True):
+        after[second][first] = cost - costs.get(first, ADDED_COST)
+    return Words(costs, dict(after))
 
-    wordsegment.load()
-    return Words(wordsegment.UNIGRAMS, wordsegment.BIGRAMS)
+
+def _counts(name: str) -> tuple[pa.ChunkedArray, NDArray[np.float64]]:
+    """What a file of the wordsegment package counts, and how often."""
+    data = resources.files("wordsegment").joinpath(name).read_bytes()
+    table = csv.read_csv(
+        pa.BufferReader(data),
+        csv.ReadOptions(column_names=["what", "count"]),
+        csv.ParseOptions(delimiter="\t", quote_char=False),
+        csv.ConvertOptions(column_types={"what": pa.string(), "count": pa.float64()}),
+    )
+    return table["what"], table["count"].to_numpy()
