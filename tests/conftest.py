@@ -15,7 +15,7 @@ import torch
 from hashnext import cluster, settings
 from hashnext.hashtags import lexicon
 from hashnext.hashtags.normalise import normalise
-from hashnext.hashtags.vocabulary import Vocabulary
+from hashnext.hashtags.vocabulary import DECISIONS, LABELS, Vocabulary
 from hashnext.images.decode import encode_jpeg
 from hashnext.models.preprocess import Preprocess
 from hashnext.models.resnext import ResNeXtConfig, build
@@ -107,9 +107,8 @@ def tiny_vocabulary() -> Vocabulary:
             }
             for hashtag, posts in spellings.items()
         ]  # fmt: skip
-    return Vocabulary(
-        pa.Table.from_pylist(labels), pa.Table.from_pylist(decisions), {"posts": 1000}
-    )
+    tables = pa.Table.from_pylist(labels, LABELS), pa.Table.from_pylist(decisions, DECISIONS)
+    return Vocabulary(*tables, {"posts": 1000})
 
 
 COLOURS = {

@@ -17,6 +17,7 @@ from hashnext.evaluation.labelled import read_labelled
 from hashnext.evaluation.transfer import TransferTask, probe_transfer
 from hashnext.hashtags.build import build_vocabulary
 from hashnext.hashtags.config import VocabularyConfig
+from hashnext.hashtags.corpus import read_corpus
 from hashnext.hashtags.cut import recount
 from hashnext.hashtags.vocabulary import Vocabulary
 from hashnext.outputs import JobFolder
@@ -124,7 +125,7 @@ def _vocabulary(sweep: Sweep, source: PostSource, out: Folder) -> Vocabulary:
 def _plans(sweep: Sweep, full: Vocabulary, source: PostSource) -> list[tuple[Point, Plan]]:
     """The run of every point. A cut vocabulary is counted anew: hypernyms gain posts by the cut."""
     config, shards = sweep.config(), Folder.at(sweep.shards)
-    plans, cuts = [], {(ALL, full.specificity): full}
+    plans, cuts, corpus = [], {(ALL, full.specificity): full}, None
     for point in sweep.space.points():
         if point.max_labels > full.num_labels:
             raise ConfigError(
@@ -134,7 +135,8 @@ def _plans(sweep: Sweep, full: Vocabulary, source: PostSource) -> list[tuple[Poi
         wanted = point.max_labels, point.specificity
         if wanted not in cuts:
             cut = full if point.max_labels == ALL else full.most_frequent(point.max_labels)
-            cuts[wanted] = recount(cut.with_specificity(point.specificity), source)
+            corpus = corpus or read_corpus(source)
+            cuts[wanted] = recount(cut.with_specificity(point.specificity), corpus)
         plans.append((point, plan(point.applied(config), shards, cuts[wanted])))
     return plans
 

@@ -28,6 +28,7 @@ import pyarrow as pa
 
 from hashnext import cluster
 from hashnext.hashtags.build import VocabularyConfig, build_vocabulary
+from hashnext.hashtags.corpus import read_corpus
 from hashnext.hashtags.count import CountTags, tally
 from hashnext.posts.identity import held_out, post_keys
 from hashnext.posts.readers import PostSource
@@ -142,7 +143,7 @@ def compare(folder: Path, repeats: int) -> None:
     training = not_held_out(posts)
     seconds = defaultdict[str, list[float]](list)
     for _ in range(repeats):
-        counting, ours = timed(lambda: tally(source, CountTags()))
+        counting, ours = timed(lambda: tally(read_corpus(source), CountTags()))
         alone, theirs = timed(lambda: polars_counts(folder))
         told, same = timed(lambda: polars_counts(folder, training))
         check_equal(ours, theirs)
@@ -180,7 +181,7 @@ def grow(small: Path, large: Path) -> None:
 def warm_up(source: PostSource) -> None:
     """Start the workers and let them import what counting needs."""
     for _ in range(2):
-        tally(source, CountTags())
+        tally(read_corpus(source), CountTags())
 
 
 def main() -> None:

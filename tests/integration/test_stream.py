@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from conftest import Corpus
 
+from hashnext.hashtags.corpus import read_corpus
 from hashnext.hashtags.cut import recount
 from hashnext.hashtags.vocabulary import Vocabulary
 from hashnext.posts.readers import PostSource
@@ -28,7 +29,7 @@ def planned(corpus: Corpus) -> Plan:
 
 def test_the_policy_on_hypernyms_reaches_the_loss(corpus: Corpus, tmp_path: Path) -> None:
     even = Vocabulary.load(corpus.vocabulary)
-    weighted = recount(even.with_specificity("weight"), PostSource.open(corpus.shards))
+    weighted = recount(even.with_specificity("weight"), read_corpus(PostSource.open(corpus.shards)))
     config = recipe("nano").shortened(128)
     plans = [plan(config, Folder.at(corpus.shards), labels) for labels in (even, weighted)]
     assert plans[0].run.label_weights is None

@@ -13,6 +13,7 @@ import pytest
 from hashnext.errors import ConfigError, DataError, PrivacyError, SchemaError, StateError
 from hashnext.hashtags.build import build_vocabulary
 from hashnext.hashtags.config import VocabularyConfig
+from hashnext.hashtags.corpus import read_corpus
 from hashnext.hashtags.cut import recount
 from hashnext.hashtags.normalise import normalise
 from hashnext.hashtags.vocabulary import Vocabulary
@@ -146,7 +147,7 @@ def test_max_labels_recounts_what_is_left(posts: Path, training: list[list[str]]
 def test_most_frequent_and_recount(
     vocabulary: Vocabulary, posts: Path, training: list[list[str]]
 ) -> None:
-    cut = recount(vocabulary.most_frequent(4), PostSource.open(posts))
+    cut = recount(vocabulary.most_frequent(4), read_corpus(PostSource.open(posts)))
     counts = Counter(one for tags in training for one in naive_labels(cut, tags))
     assert cut.labels["posts"].to_pylist() == [counts[one] for one in range(4)]
 
@@ -308,7 +309,7 @@ def test_policies_change_labels_weights_and_fingerprint(
     assert (
         by_name["animal"] > {r["name"]: r["posts"] for r in vocabulary.labels.to_pylist()}["animal"]
     )
-    again = recount(vocabulary.with_specificity("weight"), source)
+    again = recount(vocabulary.with_specificity("weight"), read_corpus(source))
     assert again.labels.equals(kept.labels)
 
 

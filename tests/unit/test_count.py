@@ -11,13 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hashnext.hashtags import count
-from hashnext.hashtags.count import CountLabels, CountTags, CountTogether, Tally, public_hashtags
+from hashnext.hashtags import corpus as corpora
+from hashnext.hashtags.corpus import lists_of, make_share
+from hashnext.hashtags.count import CountLabels, CountTags, CountTogether, Tally, tally, total
 from hashnext.hashtags.view import make_view
 from hashnext.posts.identity import held_out, post_keys
 from hashnext.posts.readers import PostSource
 from hashnext.posts.schema import ENCODED_TAGS
 from hashnext.posts.tags import encoded
+from hashnext.posts.tar import TarShard
 
 Tags = list[str | None] | None
 NAMES = ["dog", "Dog", "cat", "animal", "日本", ""]
@@ -40,9 +42,11 @@ def write(folder: Path, posts: list[tuple[Tags, bool]], row_group: int) -> PostS
     return PostSource.open(folder)
 
 
-def total(source: PostSource, tally: Tally) -> pa.Table:
-    parts = (tally(*public_hashtags(source, unit)) for unit in range(len(source.units)))
-    return count._total(parts).sort_by("key").combine_chunks()
+def counted(source: PostSource, count: Tally) -> pa.Table:
+    """The sum over units, each of them a share."""
+    tables = (source.public_tags(unit) for unit in source.units)
+    shares = (make_share(t["hashtags"], ~held_out(post_keys(t["post_id"]))) for t in tables)
+    return total(count(lists_of(share)) for share in shares).sort_by("key").combine_chunks()
 
 
 def expected(posts: list[tuple[Tags, bool]]) -> dict[str | None, int]:
@@ -63,19 +67,34 @@ def test_the_cut_into_row_groups_changes_no_count(
 ) -> None:
     with TemporaryDirectory() as one, TemporaryDirectory() as many:
         whole, cut = write(Path(one), posts, 60), write(Path(many), posts, row_group)
-        for tally in TALLIES:
-            assert total(cut, tally).equals(total(whole, tally))
-        counts = total(cut, CountTags())
+        for count in TALLIES:
+            assert counted(cut, count).equals(counted(whole, count))
+        counts = counted(cut, CountTags())
     assert dict(zip(*counts.to_pydict().values(), strict=True)) == expected(posts)
 
 
-def test_ray_finds_the_same(tmp_path: Path, ray_session: None) -> None:
+@given(st.lists(st.none() | st.integers(1, 300_000), min_size=1, max_size=20))
+def test_every_unit_is_in_one_share_of_bounded_size(rows: list[int | None]) -> None:
+    units = [TarShard(name="posts.tar", rows=count) for count in rows]
+    shares = corpora.share_out(units)
+    assert [unit for share in shares for unit in share] == list(range(len(units)))
+    for share in shares:
+        sizes = [corpora.SHARE_POSTS if rows[i] is None else rows[i] for i in share]
+        assert sum(sizes) < corpora.SHARE_POSTS + max(sizes)
+
+
+def test_ray_finds_the_same(
+    tmp_path: Path, ray_session: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     posts: list[tuple[Tags, bool]] = [
         (["dog", "animal"], True), (["cat", "cat", None], True), (None, True), (["secret"], False)
     ] * 20  # fmt: skip
     source = write(tmp_path, posts, 7)
-    for tally in TALLIES:
-        assert count.tally(source, tally).combine_chunks().equals(total(source, tally))
+    monkeypatch.setattr(corpora, "SHARE_POSTS", 10)
+    assert len(corpora.share_out(source.units)) > 5
+    corpus = corpora.read_corpus(source)
+    for count in TALLIES:
+        assert tally(corpus, count).combine_chunks().equals(counted(source, count))
 
 
 @pytest.mark.parametrize("values", [pa.string(), pa.dictionary(pa.int32(), pa.string())])

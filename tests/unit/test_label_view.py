@@ -76,6 +76,6 @@ def test_a_view_survives_pickling() -> None:
 
 
 def test_encode_leaves_nulls_out() -> None:
-    at, codes, distinct = encode(lists([["a", None, "b"], None, ["a"]]))
-    assert at.tolist() == [0, 0, 2]
-    assert distinct.take(pa.array(codes)).to_pylist() == ["a", "b", "a"]
+    found = encode(lists([["a", None, "b"], None, ["a"]]))
+    assert (found.rows.tolist(), found.size) == ([0, 0, 2], 3)
+    assert found.distinct.take(pa.array(found.codes)).to_pylist() == ["a", "b", "a"]

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from hashnext.hashtags.aliases import ALIKE, COMPANY, NAMELESS, alike, find, with_findings
 from hashnext.hashtags.usage import CountUse, Use, _Company, wilson_lower
 from hashnext.hashtags.view import make_view
+from hashnext.hashtags.vocabulary import DECISIONS
+from hashnext.posts.tags import encode
 from tests.conftest import tiny_vocabulary
 
 TAGS = make_view({"doggo": 0, "tbt": 1}, [[], []], [[], []])
@@ -19,20 +21,17 @@ LABELS = make_view({"dog": 0, "cat": 1, "pup": 0}, [["d"], ["c"]], [[], []])
 WORDS = st.sampled_from(["Doggo", "tbt", "#dog", "pup", "cat", "other"])
 
 
-@given(st.lists(st.lists(WORDS, max_size=5), max_size=12), st.data())
-def test_counts_are_those_of_the_definition(posts: list[list[str]], data: st.DataObject) -> None:
-    training = data.draw(st.lists(st.booleans(), min_size=len(posts), max_size=len(posts)))
+@given(st.lists(st.lists(WORDS, max_size=5), max_size=12))
+def test_counts_are_those_of_the_definition(posts: list[list[str]]) -> None:
     expected: Counter[int] = Counter()
-    for tags, counted in zip(posts, training, strict=True):
+    for tags in posts:
         plain = {tag.lower().strip("#") for tag in tags}
         labels = {LABELS.label_of[tag] for tag in plain if tag in LABELS.label_of}
         entities = {TAGS.label_of[tag] for tag in plain if tag in TAGS.label_of}
-        if counted:
-            pairs = {(e, label) for e in entities | {2 + one for one in labels} for label in labels}
-            expected.update(entity * 2 + label for entity, label in pairs)
-    table = CountUse(TAGS, LABELS)(
-        pa.chunked_array([pa.array(posts, pa.list_(pa.string()))]), pa.array(training, pa.bool_())
-    )
+        pairs = {(entity, label) for entity in entities for label in labels}
+        pairs |= {(2 + one, label) for one in labels for label in labels if one <= label}
+        expected.update(entity * 2 + label for entity, label in pairs)
+    table = CountUse(TAGS, LABELS)(encode(pa.array(posts, pa.list_(pa.string()))))
     assert dict(zip(*table.to_pydict().values(), strict=True)) == expected
 
 
@@ -107,7 +106,7 @@ def test_findings_reach_labels_and_decisions() -> None:
     extra = [row | {"hashtag": tag, "normalised": tag, "label_id": None, "rule": "none",
                     "reason": "no noun synset"}
              for row, tag in zip(pizza[:2], ("pizzza", "airmax"), strict=True)]  # fmt: skip
-    table = pa.Table.from_pylist(pizza + extra)
+    table = pa.Table.from_pylist(pizza + extra, DECISIONS)
     start = type(before)(before.labels, table, before.meta)
     alias = find(use(tag="pizzza", label=target), "pizza", ["pizza"], nameless=False)
     own = find(use(tag="airmax", spread=0.01, association=0.0), "pizza", [], nameless=True)

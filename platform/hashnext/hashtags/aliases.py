@@ -11,12 +11,12 @@ label of its own, without a synset; since nothing tells a thing without a noun f
 no label may name, that is done on request only.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from hashnext.hashtags.usage import Use
 from hashnext.hashtags.vocabulary import DECISIONS, LABELS, Vocabulary
@@ -85,29 +85,53 @@ def alike(one: str, other: str) -> bool:
 def with_findings(vocabulary: Vocabulary, findings: Mapping[str, Finding]) -> Vocabulary:
     """The vocabulary with the tags added to their labels, or made labels of their own.
 
-    Counts stay as they were; `build.recount` makes them anew.
+    Counts stay as they were; `cut.recount` makes them anew.
     """
-    label_of = {tag: finding.label for tag, finding in findings.items()}
-    own = [tag for tag, label in label_of.items() if label is None]
-    label_of |= {tag: vocabulary.num_labels + number for number, tag in enumerate(own)}
-    decisions = vocabulary.decisions.to_pylist()
-    for row in decisions:
-        if finding := findings.get(row["normalised"]):
-            row |= {
-                "label_id": label_of[row["normalised"]], "rule": finding.rule,
-                "confidence": finding.confidence, "reason": finding.reason,
-            }  # fmt: skip
-    labels = vocabulary.labels.to_pylist() + [_nameless(label_of[tag], tag) for tag in own]
-    posts: Counter[str] = Counter()
-    for row in decisions:
-        posts[row["normalised"]] += row["posts"]
-    for tag in findings:
-        tags = labels[label_of[tag]]["hashtags"]
-        tags[:] = sorted([*tags, tag], key=lambda tag: (-posts[tag], tag))
+    own = [tag for tag, finding in findings.items() if finding.label is None]
+    new_id = {tag: vocabulary.num_labels + number for number, tag in enumerate(own)}
+    label_of = {tag: new_id.get(tag, finding.label) for tag, finding in findings.items()}
+    labels = pa.concat_tables([
+        vocabulary.labels,
+        pa.Table.from_pylist([_nameless(new_id[tag], tag) for tag in own], LABELS),
+    ])  # fmt: skip
     return replace(
-        vocabulary, labels=pa.Table.from_pylist(labels, LABELS),
-        decisions=pa.Table.from_pylist(decisions, DECISIONS),
-    )  # fmt: skip
+        vocabulary,
+        labels=_with_hashtags(labels, label_of, vocabulary.decisions),
+        decisions=_decided(vocabulary.decisions, label_of, findings),
+    )
+
+
+def _decided(
+    decisions: pa.Table, label_of: Mapping[str, int | None], findings: Mapping[str, Finding]
+) -> pa.Table:
+    """Decisions with those on the tags found replaced."""
+    found = pc.index_in(decisions["normalised"], pa.array(findings, pa.string()))
+    columns = {
+        "label_id": list(label_of.values()),
+        "rule": [finding.rule for finding in findings.values()],
+        "confidence": [finding.confidence for finding in findings.values()],
+        "reason": [finding.reason for finding in findings.values()],
+    }
+    for name, values in columns.items():
+        field = DECISIONS.field(name)
+        column = pc.coalesce(pa.array(values, field.type).take(found), decisions[name])
+        decisions = decisions.set_column(DECISIONS.get_field_index(name), field, column)
+    return decisions
+
+
+def _with_hashtags(
+    labels: pa.Table, label_of: Mapping[str, int | None], decisions: pa.Table
+) -> pa.Table:
+    """Labels with further hashtags, each label's in the order of their posts."""
+    sums = decisions.group_by("normalised").aggregate([("posts", "sum")])
+    posts = dict(zip(sums["normalised"].to_pylist(), sums["posts_sum"].to_pylist(), strict=True))
+    hashtags = labels["hashtags"].to_pylist()
+    for tag, label in label_of.items():
+        assert label is not None
+        hashtags[label] = sorted([*hashtags[label], tag], key=lambda tag: (-posts[tag], tag))
+    field = LABELS.field("hashtags")
+    index = LABELS.get_field_index("hashtags")
+    return labels.set_column(index, field, pa.array(hashtags, field.type))
 
 
 def _nameless(label: int | None, tag: str) -> dict[str, object]:

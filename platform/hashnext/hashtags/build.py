@@ -12,10 +12,11 @@ from hashnext.hashtags import lexicon as lexicons
 from hashnext.hashtags import senses, words
 from hashnext.hashtags.aliases import Finding, evidence, find, with_findings
 from hashnext.hashtags.config import VocabularyConfig
+from hashnext.hashtags.corpus import Corpus, read_corpus
 from hashnext.hashtags.count import CountTags, CountTogether, tally
 from hashnext.hashtags.cut import cut, drop_rare
 from hashnext.hashtags.match import NOUN_RULES
-from hashnext.hashtags.normalise import normalise
+from hashnext.hashtags.normalise import normalised
 from hashnext.hashtags.reading import NO_NOUN, Reading
 from hashnext.hashtags.senses import Scores
 from hashnext.hashtags.tables import (
@@ -26,7 +27,7 @@ from hashnext.hashtags.tables import (
     usage_table,
 )
 from hashnext.hashtags.usage import Use, measure_use
-from hashnext.hashtags.view import make_view
+from hashnext.hashtags.view import numbering, sorted_unique
 from hashnext.hashtags.vocabulary import Evidence, Vocabulary
 from hashnext.posts.readers import PostSource
 from hashnext.progress import Stopwatch
@@ -51,11 +52,12 @@ def build_vocabulary(
     """
     clock = clock or Stopwatch()
     with clock("counting"):
-        written, num_posts = _count_written(source)
+        corpus = read_corpus(source)
+        written, num_posts = _count_written(corpus)
     with clock("matching"):
         readings = read_tags(written, config)
     with clock("senses"):
-        scores = _weigh(source, readings, num_posts)
+        scores = _weigh(corpus, readings, num_posts)
         chosen = senses.choose(readings, scores)
     with clock("labels"):
         meta = {
@@ -64,11 +66,11 @@ def build_vocabulary(
         }  # fmt: skip
         labels = label_table(normalised_posts(written), chosen, lexicons.load())
         decisions = decision_table(written, readings, chosen, lexicons.load())
-        named = drop_rare(Vocabulary(labels, decisions, meta), source, config)
+        named = drop_rare(Vocabulary(labels, decisions, meta), corpus, config)
     with clock("use"):
-        uses = measure_use(source, named, _without_noun(written, readings))
+        uses = measure_use(corpus, named, _without_noun(written, readings))
     with clock("cut"):
-        vocabulary = cut(_with_aliases(named, uses, config), source, config)
+        vocabulary = cut(_with_aliases(named, uses, config), corpus, config)
     return replace(vocabulary, evidence=Evidence(
         sense_table(scores, chosen, readings, lexicons.load()),
         usage_table(uses, named.labels["name"].to_pylist()),
@@ -100,14 +102,14 @@ def read_tags(written: Mapping[str, int], config: VocabularyConfig) -> Readings:
 def _read(tags: list[tuple[str, bool, str]], config: VocabularyConfig) -> Readings:
     """Readings of tags, each with whether to split it and a spelling that helps."""
     reader = config.reader(lexicons.load())
-    model = words.load().adding(reader.lexicon.single_words)
+    model = words.load(reader.lexicon.single_words)
     return {tag: reader.read(tag, model if split else None, spelt) for tag, split, spelt in tags}
 
 
 def telling_spellings(written: Mapping[str, int]) -> dict[str, str]:
     """Of each tag the spelling on most posts that tells its words by capitals or underscores."""
     ranked = sorted(written, key=lambda raw: (written[raw], raw))
-    return {normalise(raw): raw for raw in ranked if "_" in raw or raw.lower() != raw}
+    return {normalised(raw): raw for raw in ranked if "_" in raw or raw.lower() != raw}
 
 
 def _without_noun(written: Mapping[str, int], readings: Readings) -> dict[str, int]:
@@ -116,14 +118,14 @@ def _without_noun(written: Mapping[str, int], readings: Readings) -> dict[str, i
     return {tag: posts[tag] for tag, reading in readings.items() if reading.reason == NO_NOUN}
 
 
-def _count_written(source: PostSource) -> tuple[dict[str, int], int]:
-    counts = tally(source, CountTags())
+def _count_written(corpus: Corpus) -> tuple[dict[str, int], int]:
+    counts = tally(corpus, CountTags())
     posts = dict(zip(counts["key"].to_pylist(), counts["posts"].to_pylist(), strict=True))
     num_posts = posts.pop(None)
     return posts, num_posts
 
 
-def _weigh(source: PostSource, readings: Readings, num_posts: int) -> Scores:
+def _weigh(corpus: Corpus, readings: Readings, num_posts: int) -> Scores:
     kin = senses.company(readings, lexicons.load())
     pairs = {
         (tag, other)
@@ -132,22 +134,20 @@ def _weigh(source: PostSource, readings: Readings, num_posts: int) -> Scores:
         for other in tags
     }
     pairs |= {(tag, tag) for pair in pairs for tag in pair}
-    return senses.weigh(readings, kin, _together(source, pairs), num_posts)
+    return senses.weigh(readings, kin, _together(corpus, pairs), num_posts)
 
 
-def _together(source: PostSource, pairs: set[tuple[str, str]]) -> dict[tuple[str, str], int]:
+def _together(corpus: Corpus, pairs: set[tuple[str, str]]) -> dict[tuple[str, str], int]:
     """Posts that carry both tags of each pair."""
     if not pairs:
         return {}
     tags = sorted({tag for pair in pairs for tag in pair})
     number = {tag: index for index, tag in enumerate(tags)}
-    view = make_view(number, [[] for _ in tags], [[] for _ in tags])
-    keys = np.sort([number[one] * len(tags) + number[two] for one, two in pairs])
-    counts = tally(source, CountTogether(view, keys))
-    return {
-        (tags[key // len(tags)], tags[key % len(tags)]): posts
-        for key, posts in zip(counts["key"].to_pylist(), counts["posts"].to_pylist(), strict=True)
-    }
+    ends = np.sort([(number[one], number[other]) for one, other in pairs], axis=1)
+    keys = ends[:, 0] * len(tags) + ends[:, 1]
+    counts = tally(corpus, CountTogether(numbering(tags), sorted_unique(keys)))
+    posts = dict(zip(counts["key"].to_pylist(), counts["posts"].to_pylist(), strict=True))
+    return {pair: posts.get(key, 0) for pair, key in zip(pairs, keys.tolist(), strict=True)}
 
 
 def _with_aliases(vocabulary: Vocabulary, uses: list[Use], config: VocabularyConfig) -> Vocabulary:

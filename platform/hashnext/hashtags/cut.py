@@ -14,20 +14,20 @@ from numpy.typing import NDArray
 
 from hashnext.errors import DataError
 from hashnext.hashtags.config import VocabularyConfig
+from hashnext.hashtags.corpus import Corpus
 from hashnext.hashtags.count import CountLabels, tally
 from hashnext.hashtags.vocabulary import LABELS, Vocabulary
-from hashnext.posts.readers import PostSource
 
 
-def drop_rare(vocabulary: Vocabulary, source: PostSource, config: VocabularyConfig) -> Vocabulary:
+def drop_rare(vocabulary: Vocabulary, corpus: Corpus, config: VocabularyConfig) -> Vocabulary:
     """Leave out the labels that too few posts carry, those with a more specific label included."""
     _refuse_empty(vocabulary)
-    vocabulary, covered = counted(vocabulary, source)
+    vocabulary, covered = counted(vocabulary, corpus)
     kept = np.flatnonzero(covered >= config.min_posts).tolist()
     return vocabulary.select(kept, _rare(config))
 
 
-def cut(vocabulary: Vocabulary, source: PostSource, config: VocabularyConfig) -> Vocabulary:
+def cut(vocabulary: Vocabulary, corpus: Corpus, config: VocabularyConfig) -> Vocabulary:
     """Leave out rare labels, then all but the most frequent, until the counts agree.
 
     Needs a Ray session. Labels are numbered by posts, then wnid, then name.
@@ -37,7 +37,7 @@ def cut(vocabulary: Vocabulary, source: PostSource, config: VocabularyConfig) ->
     """
     while True:
         _refuse_empty(vocabulary)
-        vocabulary, _ = counted(vocabulary, source)
+        vocabulary, _ = counted(vocabulary, corpus)
         enough = vocabulary.labels["posts"].to_numpy() >= config.min_posts
         vocabulary = _in_order(vocabulary)
         if not enough.all():
@@ -53,12 +53,12 @@ def _rare(config: VocabularyConfig) -> str:
     return f"fewer than {config.min_posts} posts"
 
 
-def counted(vocabulary: Vocabulary, source: PostSource) -> tuple[Vocabulary, NDArray[np.int64]]:
+def counted(vocabulary: Vocabulary, corpus: Corpus) -> tuple[Vocabulary, NDArray[np.int64]]:
     """The vocabulary with its posts and information content, and the posts covered (V,).
 
     Information content is -log2 of the share of posts with the label or one below it (Resnik 1995).
     """
-    counts = tally(source, CountLabels(vocabulary.view()))
+    counts = tally(corpus, CountLabels(vocabulary.view()))
     posts, covered = counts["posts"].to_numpy(), counts["covered"].to_numpy()
     num_posts, labelled = int(posts[-1]), int(covered[-1])  # the null key sorts last
     posts, covered = posts[:-1], covered[:-1]
@@ -83,6 +83,6 @@ def _refuse_empty(vocabulary: Vocabulary) -> None:
         raise DataError(f"no hashtag becomes a label ({listed or 'no hashtags at all'})")
 
 
-def recount(vocabulary: Vocabulary, source: PostSource) -> Vocabulary:
-    """The same labels with the counts of a source's training posts, renumbered by them."""
-    return _in_order(counted(vocabulary, source)[0])
+def recount(vocabulary: Vocabulary, corpus: Corpus) -> Vocabulary:
+    """The same labels with the counts of the posts of a corpus, renumbered by them."""
+    return _in_order(counted(vocabulary, corpus)[0])

@@ -7,6 +7,7 @@ digit, `_`, `/` or `&` stands before the `#`, or right behind another hashtag (`
 
 import re
 import unicodedata
+from functools import lru_cache
 from itertools import takewhile
 
 _HASH = re.compile("[#＃]")
@@ -29,6 +30,10 @@ def normalise(tag: str) -> str:
     while (folded := _fold(tag)) != tag:  # removing a joiner can bring a letter and a mark together
         tag = folded
     return tag
+
+
+normalised = lru_cache(1 << 18)(normalise)
+"""`normalise` that remembers: the same tags come again and again."""
 
 
 def without_diacritics(normalised: str) -> str:

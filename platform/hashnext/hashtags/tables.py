@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import pyarrow as pa
 
 from hashnext.hashtags.lexicon import Lexicon
-from hashnext.hashtags.normalise import normalise
+from hashnext.hashtags.normalise import normalised
 from hashnext.hashtags.reading import Reading
 from hashnext.hashtags.senses import Scores
 from hashnext.hashtags.usage import Use
@@ -40,7 +40,7 @@ def decision_table(
     label = {synset: index for index, synset in enumerate(sorted(set(chosen.values())))}
     rows = []
     for raw in sorted(written, key=lambda raw: (-written[raw], raw)):
-        tag = normalise(raw)
+        tag = normalised(raw)
         reading, synset = readings[tag], chosen.get(tag)
         reason = reading.reason
         if synset is not None:
@@ -81,7 +81,7 @@ def normalised_posts(written: Mapping[str, int]) -> Counter[str]:
     """Posts of every normalised tag: the sum over its spellings."""
     posts: Counter[str] = Counter()
     for raw, count in written.items():
-        posts[normalise(raw)] += count
+        posts[normalised(raw)] += count
     return posts
 
 

@@ -20,10 +20,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from hashnext.hashtags.count import tally
-from hashnext.hashtags.view import LabelView, make_view, spans
+from hashnext.hashtags.corpus import Corpus
+from hashnext.hashtags.count import pairs_within, tally
+from hashnext.hashtags.view import LabelView, numbering, spans
 from hashnext.hashtags.vocabulary import Vocabulary
-from hashnext.posts.readers import PostSource
+from hashnext.posts.tags import TagLists
 
 MIN_POSTS = 20
 """Posts below which the use of a tag says nothing."""
@@ -57,34 +58,35 @@ class Use:
 
 @dataclass(frozen=True)
 class CountUse:
-    """Training posts with a tag and a label, and with two labels; a Tally.
+    """Posts with a tag and a label, and with two labels; a Tally.
 
-    Keys are entity * V + label; entities are the tags, then the V labels.
+    Keys are entity * V + label; entities are the tags, then the V labels. Of two labels the smaller
+    one is the entity.
     """
 
     tags: LabelView
     """Numbers the tags; has no ancestors."""
     labels: LabelView
 
-    def __call__(self, hashtags: pa.ChunkedArray, training: pa.BooleanArray) -> pa.Table:
+    def __call__(self, lists: TagLists) -> pa.Table:
         """`key` int64, `posts`."""
-        chosen = hashtags.filter(training)
-        offsets, ids = self.labels.assign(chosen)
-        tag_offsets, tags = self.tags.assign(chosen)
-        rows = np.concatenate([_rows(tag_offsets), _rows(offsets)])
-        entities = np.concatenate([tags, ids + self.tags.num_labels]).astype(np.int64)
+        offsets, ids = self.labels.label(lists)
+        tag_offsets, tags = self.tags.label(lists)
+        size, rows = self.labels.num_labels, _rows(tag_offsets)
         starts, stops = offsets[rows], offsets[rows + 1]
-        keys = np.repeat(entities, stops - starts) * self.labels.num_labels
-        met = np.sort(keys + ids[spans(starts, stops)])
+        beside_tags = np.repeat(tags.astype(np.int64), stops - starts) * size
+        beside_tags += ids[spans(starts, stops)]
+        beside_labels = pairs_within(offsets, ids, size) + self.tags.num_labels * size
+        met = np.sort(np.concatenate([beside_tags, beside_labels]))
         first = np.flatnonzero(np.diff(met, prepend=-1))
         return pa.table({"key": met[first], "posts": np.diff(first, append=len(met))})
 
 
-def measure_use(source: PostSource, vocabulary: Vocabulary, tags: dict[str, int]) -> list[Use]:
+def measure_use(corpus: Corpus, vocabulary: Vocabulary, tags: dict[str, int]) -> list[Use]:
     """The figures of the tags on `MIN_POSTS` and `MIN_SHARE` of the posts, the commonest first.
 
     Args:
-        source: the posts, read once.
+        corpus: the posts.
         vocabulary: its labels are what the tags are measured by.
         tags: normalised tags and their training posts.
     """
@@ -93,8 +95,7 @@ def measure_use(source: PostSource, vocabulary: Vocabulary, tags: dict[str, int]
     names = [tag for tag, posts in ranked if posts >= least]
     if not names or not vocabulary.num_labels:
         return []
-    view = make_view({tag: n for n, tag in enumerate(names)}, [[]] * len(names), [[]] * len(names))
-    counts = tally(source, CountUse(view, vocabulary.view()))
+    counts = tally(corpus, CountUse(numbering(names), vocabulary.view()))
     company = _Company.of(counts, vocabulary, len(names))
     uses = [
         company.use(number, tag, tags[tag], len(names))
@@ -113,8 +114,8 @@ class _Company:
 
     @classmethod
     def of(cls, counts: pa.Table, vocabulary: Vocabulary, num_tags: int) -> "_Company":
-        entities, labels = np.divmod(counts["key"].to_numpy(), vocabulary.num_labels)
-        posts = counts["posts"].to_numpy()
+        keys, posts = _both_ways(counts, vocabulary.num_labels, num_tags)
+        entities, labels = np.divmod(keys, vocabulary.num_labels)
         base = np.zeros(vocabulary.num_labels)
         alone = entities == num_tags + labels
         base[labels[alone]] = posts[alone]
@@ -182,6 +183,17 @@ def _with_mutual(uses: Sequence[Use]) -> list[Use]:
         id(max(of, key=lambda use: use.association * use.similarity)) for of in nearest.values()
     }
     return [replace(use, mutual=id(use) in best) for use in uses]
+
+
+def _both_ways(counts: pa.Table, num_labels: int, num_tags: int) -> tuple[Ints, Ints]:
+    """Keys, ascending, and posts, where either of two labels is the entity."""
+    keys, posts = counts["key"].to_numpy(), counts["posts"].to_numpy()
+    entities, labels = np.divmod(keys, num_labels)
+    mirrored = (entities >= num_tags) & (entities != num_tags + labels)
+    other = (labels[mirrored] + num_tags) * num_labels + entities[mirrored] - num_tags
+    keys, posts = np.concatenate([keys, other]), np.concatenate([posts, posts[mirrored]])
+    order = np.argsort(keys)
+    return keys[order], posts[order]
 
 
 def _rows(offsets: Ints) -> Ints:

@@ -7,16 +7,16 @@ When a post carries a label and a hypernym of it (`#dog #beagle`), the vocabular
     weight          both stay, and share the target by their information content
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Literal
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from hashnext.hashtags.normalise import normalise
-from hashnext.posts.tags import encode
+from hashnext.hashtags.normalise import normalised
+from hashnext.posts.tags import TagLists, encode
 
 Ragged = tuple[NDArray[np.int64], NDArray[np.int32]]
 """Offsets int64 (n + 1,) and label ids int32 (m,): row i has ids[offsets[i] : offsets[i + 1]]."""
@@ -49,10 +49,14 @@ class LabelView:
         Args:
             hashtags: list<string> (n,), tags as written; null lists and null tags hold nothing.
         """
-        keys = self._keys(hashtags)
+        return self.label(encode(hashtags))
+
+    def label(self, lists: TagLists) -> Ragged:
+        """The same of tags that are numbers already."""
+        keys = self._keys(lists)
         if self.specificity == "drop_ancestors":
-            keys = keys[~contains(sorted_unique(self._ancestor_keys(keys)), keys)]
-        return self._ragged(keys, len(hashtags))
+            keys = keys[~contains(np.sort(self._ancestor_keys(keys)), keys)]
+        return self._ragged(keys, lists.size)
 
     def with_ancestors(self, assigned: Ragged) -> Ragged:
         """The same rows with every label's ancestors among the labels: what a post shows at all."""
@@ -62,13 +66,13 @@ class LabelView:
         keys = sorted_unique(np.concatenate([keys, self._ancestor_keys(keys)]))
         return self._ragged(keys, len(offsets) - 1)
 
-    def _keys(self, hashtags: pa.ListArray | pa.ChunkedArray) -> NDArray[np.int64]:
+    def _keys(self, lists: TagLists) -> NDArray[np.int64]:
         """row * V + label of every label met, ascending and unique."""
-        rows, codes, distinct = encode(hashtags)
-        label_of, tags = self.label_of, distinct.to_pylist()
+        label_of, tags = self.label_of, lists.distinct.to_pylist()
         lookup = np.array([label_of.get(normalised(tag), -1) for tag in tags], np.int64)
-        ids = lookup[codes]
-        return sorted_unique(rows[ids >= 0] * self.num_labels + ids[ids >= 0])
+        ids = lookup[lists.codes]
+        found = ids >= 0
+        return sorted_unique(lists.rows[found] * self.num_labels + ids[found])
 
     def _ancestor_keys(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
         rows, ids = np.divmod(keys, self.num_labels)
@@ -80,10 +84,6 @@ class LabelView:
     def _ragged(self, keys: NDArray[np.int64], num_rows: int) -> Ragged:
         rows, ids = np.divmod(keys, self.num_labels)
         return np.searchsorted(rows, np.arange(num_rows + 1)), ids.astype(np.int32)
-
-
-normalised = lru_cache(1 << 18)(normalise)
-"""`normalise` that remembers: the same tags come again with every unit."""
 
 
 def sorted_unique(keys: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -133,3 +133,8 @@ def make_view(
         ancestors=np.array([label for labels in above for label in labels], np.int64),
         specificity=specificity,
     )
+
+
+def numbering(tags: Sequence[str]) -> LabelView:
+    """A view that numbers normalised tags in the order given."""
+    return make_view({tag: n for n, tag in enumerate(tags)}, [[]] * len(tags), [[]] * len(tags))

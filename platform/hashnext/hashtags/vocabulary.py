@@ -162,7 +162,7 @@ class Vocabulary:
         """Keep some labels, renumbered in the order given; `reason` explains the other tags.
 
         Counts stay as they were: where a label went, its hypernyms now reach more posts;
-        `build.recount` tells how many.
+        `cut.recount` tells how many.
         """
         new_id = np.full(self.num_labels + 1, -1, np.int64)
         new_id[list(labels)] = np.arange(len(labels))

@@ -1,8 +1,10 @@
 """Hashtags of many posts as numbers: every tag's text is held, and touched, once.
 
-A list of tags is `list<string>`, or `list<dictionary>` (`ENCODED_TAGS`), which counting reads
-because Parquet files hold tags that way already.
+A list of tags is `list<string>`, or `list<dictionary>` (`ENCODED_TAGS`), as which counting reads
+them because Parquet files hold tags that way already.
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -11,17 +13,28 @@ from numpy.typing import NDArray
 
 from hashnext.posts.schema import ENCODED_TAGS
 
-Encoded = tuple[NDArray[np.int64], NDArray[np.int32], pa.StringArray]
-"""Row (m,), ascending, and tag (m,) of each one, and the distinct tags (V,).
 
-Lists that come as `ENCODED_TAGS` bring their dictionary along, and in it tags of other lists.
-"""
+@dataclass(frozen=True, eq=False)
+class TagLists:
+    """Lists of tags: row `rows[i]` holds `distinct[codes[i]]`."""
+
+    rows: NDArray[np.int64]
+    """Number of the list that each tag stands in, int64 (m,), ascending."""
+    codes: NDArray[np.int32]
+    """Number of each tag in `distinct`, int32 (m,)."""
+    distinct: pa.StringArray
+    """The tags, (V,), each once; those of other lists may be among them."""
+    size: int
+    """Number of lists, the empty ones included."""
 
 
-def encode(hashtags: pa.ListArray | pa.ChunkedArray) -> Encoded:
-    """Lists of tags as numbers; null lists and null tags are left out."""
+def encode(hashtags: pa.ListArray | pa.ChunkedArray) -> TagLists:
+    """Lists of tags as numbers; null lists count as empty, and null tags are left out.
+
+    Lists that come as `ENCODED_TAGS` bring their dictionary along.
+    """
     rows, tags = _flat(hashtags)
-    return rows, tags.indices.to_numpy(), tags.dictionary
+    return TagLists(rows, tags.indices.to_numpy(), tags.dictionary, len(hashtags))
 
 
 def encoded(hashtags: pa.ListArray | pa.ChunkedArray) -> pa.ListArray:

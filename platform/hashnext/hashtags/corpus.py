@@ -1,0 +1,86 @@
+"""The hashtags of a source's training posts, read once and kept by Ray as numbers.
+
+A build asks the same posts again and again, and reading them takes far longer than answering. So
+Ray Data reads them into its object store, some 30 bytes a post, which spills to disk where it is
+too small. Private posts are never read and held-out ones not kept; the hashtags that only held-out
+posts carry are known all the same.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import pyarrow as pa
+import ray
+from numpy.typing import NDArray
+
+from hashnext.posts.identity import held_out, post_keys
+from hashnext.posts.readers import PostSource
+from hashnext.posts.schema import Unit
+from hashnext.posts.tags import TagLists, encode
+
+SHARE_POSTS = 100_000
+"""Posts that a share aims at: a Ray task's work of some tenths of a second."""
+
+
+@dataclass(frozen=True, eq=False)
+class Corpus:
+    """Public posts that are not held out, in shares; lives as long as the Ray session."""
+
+    shares: ray.data.Dataset
+    """One row a share, `lists_of` reads it."""
+
+
+def read_corpus(source: PostSource) -> Corpus:
+    """Read the tags of all posts of a source with Ray Data."""
+    units = ray.data.from_arrow([pa.table({"unit": share}) for share in share_out(source.units)])
+    read = partial(_read_share, source=source)
+    shares = units.map_batches(read, batch_size=None, batch_format="pyarrow")
+    return Corpus(shares.materialize())
+
+
+def share_out(units: Sequence[Unit]) -> list[NDArray[np.int64]]:
+    """Numbers of units, in pieces of about `SHARE_POSTS` posts; units of unknown size alone."""
+    posts = [SHARE_POSTS if unit.rows is None else unit.rows for unit in units]
+    pieces = -(-np.cumsum(posts) // SHARE_POSTS)
+    return np.split(np.arange(len(units)), np.flatnonzero(np.diff(pieces)) + 1)
+
+
+def lists_of(share: pa.Table) -> TagLists:
+    """The training posts of a share: the different tags of each as written."""
+    lengths, codes = (share[name].chunk(0).values.to_numpy() for name in ("lengths", "codes"))
+    rows = np.repeat(np.arange(len(lengths)), lengths)
+    return TagLists(rows, codes, share["tags"].chunk(0).values, len(lengths))
+
+
+def make_share(tags: pa.ListArray | pa.ChunkedArray, training: NDArray[np.bool_]) -> pa.Table:
+    """A share of some posts.
+
+    Args:
+        tags: tags as written of public posts, (n,).
+        training: false for held-out posts, bool (n,).
+
+    Returns:
+        One row: `tags` list<string>, the distinct ones, `lengths` list<int32>, how many different
+        ones each training post has, and `codes` list<int32>, their places in `tags`.
+    """
+    lists = encode(tags)
+    kept, size = training[lists.rows], max(len(lists.distinct), 1)
+    numbers = np.cumsum(training) - 1
+    keys = np.sort(numbers[lists.rows[kept]] * size + lists.codes[kept])
+    rows, codes = np.divmod(keys[np.diff(keys, prepend=-1) != 0], size)
+    lengths = np.bincount(rows, minlength=np.count_nonzero(training))
+    columns = {"tags": lists.distinct, "lengths": lengths, "codes": codes}
+    kinds = {"tags": pa.string(), "lengths": pa.int32(), "codes": pa.int32()}
+    return pa.table({name: _one_row(pa.array(columns[name], kinds[name])) for name in columns})
+
+
+def _one_row(values: pa.Array) -> pa.ListArray:
+    return pa.ListArray.from_arrays(pa.array([0, len(values)], pa.int32()), values)
+
+
+def _read_share(batch: pa.Table, source: PostSource) -> pa.Table:
+    tables = [source.public_tags(source.units[unit]) for unit in batch["unit"].to_pylist()]
+    posts = pa.concat_tables(tables)
+    return make_share(posts["hashtags"], ~held_out(post_keys(posts["post_id"])))
