@@ -1,10 +1,11 @@
 """Turn posts into clean shards: public posts only, images decoded strictly, shrunk and stripped.
 
+Copies are removed, of other posts and of the images of evaluation sets; duplicates.html shows them.
 Every post ends up in a shard or, with its reason, in quarantine.parquet. Run again, it continues.
 """
 
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from hashnext import cli, cluster
@@ -15,6 +16,7 @@ from hashnext.progress import meter
 from hashnext.shards.manifest import Manifest
 from hashnext.shards.part import PrepareConfig
 from hashnext.shards.prepare import prepare
+from hashnext.shards.references import Reference
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,16 +42,19 @@ def main(job: Prepare) -> dict[str, Any]:
     """Run the job and return its result."""
     source = PostSource.open(job.posts, job.columns, job.assume_public)
     source.require("image")
-    folder = JobFolder.claim(
-        job.out, "prepare", job.settings | {"source_fingerprint": source.fingerprint}
-    )
+    references = [Reference.open(location) for location in job.exclude_similar_to]
+    inputs = {
+        "source_fingerprint": source.fingerprint,
+        "exclude_fingerprints": [reference.fingerprint for reference in references],
+    }
+    folder = JobFolder.claim(job.out, "prepare", job.settings | inputs)
     if folder.finished:
         return cli.report(folder)
     started = time.monotonic()
-    config = PrepareConfig(size=job.size, quality=job.quality, limits=job.limits)
+    config = PrepareConfig(**{f.name: getattr(job, f.name) for f in fields(PrepareConfig)})
     with cluster.session(), meter("prepare", source.rows or 0, "posts") as progress:
         cluster.require_shared_locations(posts=job.posts, out=job.out)
-        manifest = prepare(source, folder.folder, config, progress)
+        manifest = prepare(source, folder.folder, config, progress, references)
     folder.finish(_figures(manifest, time.monotonic() - started))
     return cli.report(folder)
 

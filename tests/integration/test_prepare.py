@@ -4,7 +4,9 @@ import io
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -12,6 +14,8 @@ from conftest import PRIVATE, TRUNCATED, Corpus, coloured_posts
 from PIL import Image
 
 from hashnext.errors import PrivacyError, StateError
+from hashnext.images.decode import encode_jpeg
+from hashnext.posts.readers import PostSource
 from hashnext.shards.manifest import Manifest
 from hashnext.storage import Folder
 from jobs.prepare import Prepare, main
@@ -119,7 +123,12 @@ def test_tinygram_is_sorted_as_its_truth_says(
     ray_session: None, real_data: Path, tmp_path: Path
 ) -> None:
     posts = str(real_data / "tinygram" / "posts.parquet")
-    main(Prepare(posts=posts, out=str(tmp_path / "out"), size=64))
+    evaluation = [str(real_data / f"transfer/tiny_imagenet_{name}.parquet") for name in PROBE]
+    main(
+        Prepare(
+            posts=posts, out=str(tmp_path / "out"), size=64, exclude_similar_to=tuple(evaluation)
+        )
+    )
     shards = Folder.at(tmp_path / "out")
     manifest = Manifest.read(shards)
     quarantine = shards.read_table("quarantine.parquet")
@@ -130,7 +139,123 @@ def test_tinygram_is_sorted_as_its_truth_says(
     )
     broken = {"truncated", "empty", "not_image", "bomb"}
     out = {row["post_id"] for row in truth if row["issue"] in broken or not public[row["post_id"]]}
-    assert {row["post_id"] for row in truth} - out == kept
-    assert set(quarantine["post_id"].to_pylist()) == out
+    copies = {
+        reason: {row["post_id"] for row in quarantine.to_pylist() if row["reason"] == reason}
+        for reason in ("exact_duplicate", "near_duplicate", "similar_to_evaluation")
+    }
+    removed = set().union(*copies.values())
+    assert {row["post_id"] for row in truth} - out - removed == kept
+    assert set(quarantine["post_id"].to_pylist()) == out | removed
+    assert_copies_are_those_of_the_truth(copies, truth, out)
     assert manifest.input_posts == len(truth) == manifest.rows + quarantine.num_rows
     assert manifest.quarantined["oversized"] == 1
+
+
+PROBE = ("train", "test")
+
+
+def assert_copies_are_those_of_the_truth(
+    copies: dict[str, set[str]], truth: list[dict[str, Any]], out: set[str]
+) -> None:
+    """All exact copies, 99 % of the others, and at most two that the truth does not know.
+
+    A copy of a post that is private or broken has nothing in the corpus that it could repeat.
+    """
+    issues = [(row["post_id"], *str(row["issue"]).partition(":")[::2]) for row in truth]
+    copied = {
+        kind: {copy for copy, issue, of in issues if issue == kind and of not in out}
+        for kind in ("exact_duplicate", "near_duplicate", "eval_leak")
+    }
+    assert copies["exact_duplicate"] == copied["exact_duplicate"]
+    for kind, reason in (
+        ("near_duplicate", "near_duplicate"),
+        ("eval_leak", "similar_to_evaluation"),
+    ):
+        assert len(copies[reason] & copied[kind]) >= 0.99 * len(copied[kind])
+    assert len(set().union(*copies.values()) - set().union(*copied.values())) <= 2
+
+
+def test_copies_are_removed_whatever_the_order_and_shown(ray_session: None, tmp_path: Path) -> None:
+    posts = patterned_posts(40)
+    again = posts.slice(5, 2).to_pylist()
+    for number, row in enumerate(again):
+        row["post_id"] = f"again{number}"
+    turned = np.asarray(Image.open(io.BytesIO(again[1]["image"])))[:, ::-1]
+    again[1]["image"] = encode_jpeg(np.ascontiguousarray(turned), 70)
+    posts = pa.concat_tables([posts, pa.Table.from_pylist(again, schema=posts.schema)])
+    kept = []
+    for name, table in (("one", posts), ("other", posts.take(pa.array(range(41, -1, -1))))):
+        pq.write_table(table, tmp_path / f"{name}.parquet", row_group_size=9)
+        main(Prepare(posts=str(tmp_path / f"{name}.parquet"), out=str(tmp_path / name), size=32))
+        shards = Folder.at(tmp_path / name)
+        manifest = Manifest.read(shards)
+        assert manifest.quarantined == {"exact_duplicate": 1, "near_duplicate": 1}
+        kept.append(
+            {i for f in manifest.files for i in shards.read_table(f.name)["post_id"].to_pylist()}
+        )
+        page = (tmp_path / name / "duplicates.html").read_text()
+        assert "<b>post00005</b> of again0, 0 bits apart" in page
+        assert page.count("data:image/jpeg;base64,") == 4
+        assert "http" not in page
+    assert kept[0] == kept[1] == set(posts["post_id"].to_pylist()) - {"post00005", "post00006"}
+
+
+def test_a_run_killed_while_copies_are_taken_out_ends_with_the_same_bytes(
+    ray_session: None, tmp_path: Path
+) -> None:
+    posts = patterned_posts(40)
+    renamed = posts.set_column(0, "post_id", pa.array([f"copy{n:02d}" for n in range(40)]))
+    both = pa.concat_tables([posts, renamed.slice(10, 20), posts.slice(12, 3)])
+    pq.write_table(both, tmp_path / "posts.parquet", row_group_size=1024)
+    job = Prepare(posts=str(tmp_path / "posts.parquet"), out=str(tmp_path / "out"), size=32)
+    main(job)
+    whole = (tmp_path / "out" / "manifest.json").read_bytes()
+    quarantine = pq.read_table(tmp_path / "out" / "quarantine.parquet")
+    for left in ("nothing", "part"):  # a settled part is kept, or made again from its posts
+        for name in ("manifest.json", "result.json", "quarantine.parquet", "duplicates.html"):
+            (tmp_path / "out" / name).unlink()
+        if left == "part":
+            next((tmp_path / "out").glob("part-*.parquet")).write_bytes(b"half")
+        main(job)
+        assert (tmp_path / "out" / "manifest.json").read_bytes() == whole
+        assert pq.read_table(tmp_path / "out" / "quarantine.parquet") == quarantine
+        assert (tmp_path / "out" / "duplicates.html").exists()
+
+
+def test_posts_like_an_evaluation_image_are_named(ray_session: None, tmp_path: Path) -> None:
+    posts = patterned_posts(12)
+    pq.write_table(posts, tmp_path / "posts.parquet")
+    labelled = posts.select(["image"]).slice(3, 1)
+    pq.write_table(labelled, tmp_path / "test.parquet")
+    job = Prepare(
+        posts=str(tmp_path / "posts.parquet"), out=str(tmp_path / "out"), size=32,
+        exclude_similar_to=(str(tmp_path / "test.parquet"),),
+    )  # fmt: skip
+    main(job)
+    row = pq.read_table(tmp_path / "out" / "quarantine.parquet").to_pylist()[0]
+    assert row == {
+        "post_id": "post00003", "stage": "duplicates", "reason": "similar_to_evaluation",
+        "detail": "test.parquet: 0, 0 bits apart",
+    }  # fmt: skip
+    pq.write_table(posts.select(["image"]).slice(4, 2), tmp_path / "test.parquet")
+    with pytest.raises(StateError, match="exclude_fingerprints"):
+        main(job)
+
+
+def test_shards_are_posts_without_their_records(corpus: Corpus) -> None:
+    source = PostSource.open(corpus.shards)
+    assert source.rows == Manifest.read(Folder.at(corpus.shards)).rows
+
+
+def patterned_posts(count: int) -> pa.Table:
+    """Public posts, each of another smooth random picture of 64 x 48 px."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for number in range(count):
+        coarse = Image.fromarray(rng.integers(0, 256, (6, 8, 3), dtype=np.uint8))
+        image = np.asarray(coarse.resize((64, 48), Image.Resampling.BICUBIC))
+        rows.append({
+            "post_id": f"post{number:05d}", "image": encode_jpeg(image), "hashtags": ["dog"],
+            "public": True,
+        })  # fmt: skip
+    return pa.Table.from_pylist(rows)

@@ -12,7 +12,8 @@ from hashnext.storage import Folder, absolute, locate
 SUFFIXES = (".parquet", ".jsonl", ".tar")
 MANIFEST = "manifest.json"
 QUARANTINE = "quarantine.parquet"
-"""What `jobs.prepare` writes beside shards; it holds no posts."""
+RECORDS = "records"
+"""What `jobs.prepare` writes beside shards; they hold no posts."""
 SHARD_COLUMNS = {"post_id", "image", "width", "height", "hashtags"}
 
 
@@ -59,8 +60,9 @@ def _names_inside(folder: Folder) -> list[str]:
     inside = folder.filesystem.get_file_info(fs.FileSelector(folder.path, recursive=True))
     paths = [info.path for info in inside if info.type == fs.FileType.File]
     names = sorted(path.removeprefix(f"{folder.path}/") for path in paths)
-    skipped = QUARANTINE if folder.has(MANIFEST) else None
-    return [name for name in names if name != skipped and not _is_hidden(name)]
+    if folder.has(MANIFEST):
+        names = [n for n in names if n != QUARANTINE and not n.startswith(f"{RECORDS}/")]
+    return [name for name in names if not _is_hidden(name)]
 
 
 def _is_hidden(name: str) -> bool:

@@ -1,4 +1,7 @@
-"""One part of the shards: posts in, one Parquet file and a list of rejected posts out. No Ray."""
+"""One part of the shards: posts in, one Parquet file and a list of rejected posts out. No Ray.
+
+Beside the rows a part collects what each picture is known by, from which copies are found later.
+"""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -6,10 +9,13 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import tyro
 
 from hashnext.errors import ConfigError
 from hashnext.images.crop import resize_short_side
-from hashnext.images.decode import DecodeLimits, ImageRejected, decode, encode_jpeg
+from hashnext.images.decode import RGB, DecodeLimits, ImageRejected, decode, encode_jpeg
+from hashnext.shards.duplicates import DuplicatesConfig
+from hashnext.shards.identity import IDENTITY_SCHEMA, identity
 from hashnext.shards.manifest import SHARD_SCHEMA, ShardFile
 from hashnext.storage import Folder
 
@@ -19,7 +25,7 @@ ROW_GROUP_ROWS = 128
 
 @dataclass(frozen=True, kw_only=True)
 class PrepareConfig:
-    """How images are stored."""
+    """How images are stored, and which copies are removed."""
 
     size: int = 256
     """Longest permitted short side, in pixels; images are never enlarged."""
@@ -27,6 +33,11 @@ class PrepareConfig:
     """JPEG quality of the stored image, 1 to 100."""
     limits: DecodeLimits = field(default_factory=DecodeLimits)
     """What is refused undecoded."""
+    duplicates: DuplicatesConfig = field(default_factory=DuplicatesConfig)
+    """Which posts count as copies of others."""
+    exclude_similar_to: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """Parquet file or folder with `image` and `id` or `post_id`, such as the probe's test set;
+    posts that show one of its images are removed. May be given repeatedly."""
 
     def __post_init__(self) -> None:
         if self.size < 8:
@@ -51,21 +62,28 @@ class PartBuilder:
 
     config: PrepareConfig
     rows: list[dict[str, Any]] = field(default_factory=list)
+    identities: list[dict[str, Any]] = field(default_factory=list)
+    """One for each of `rows`."""
     rejections: list[Rejection] = field(default_factory=list)
 
     def add(self, posts: pa.Table) -> None:
         """Add posts (post_id, image, image_uri, hashtags, public)."""
         for batch in posts.to_batches(max_chunksize=ROW_GROUP_ROWS):
             for post in batch.to_pylist():
-                row = _shard_row(post, self.config)
-                if isinstance(row, Rejection):
-                    self.rejections.append(row)
+                image = _image(post, self.config)
+                if isinstance(image, Rejection):
+                    self.rejections.append(image)
                 else:
-                    self.rows.append(row)
+                    self.rows.append(_shard_row(post, image, self.config))
+                    self.identities.append(identity(post["post_id"], post["image"], image))
 
     def table(self) -> pa.Table:
         """The shard rows so far, in the order added."""
         return pa.Table.from_pylist(self.rows, schema=SHARD_SCHEMA)
+
+    def identity_table(self) -> pa.Table:
+        """What the pictures of `table()` are known by, row by row."""
+        return pa.Table.from_pylist(self.identities, schema=IDENTITY_SCHEMA)
 
 
 def write_part(folder: Folder, name: str, rows: pa.Table) -> ShardFile:
@@ -82,7 +100,7 @@ def write_part(folder: Folder, name: str, rows: pa.Table) -> ShardFile:
     return ShardFile(name, rows.num_rows, data.size, hashlib.sha256(data).hexdigest(), groups)
 
 
-def _shard_row(post: dict[str, Any], config: PrepareConfig) -> dict[str, Any] | Rejection:
+def _image(post: dict[str, Any], config: PrepareConfig) -> RGB | Rejection:
     if not post["public"]:
         return Rejection(post["post_id"], "gate", "private", "not stated public")
     if post["image"] is None and post["image_uri"]:
@@ -91,7 +109,10 @@ def _shard_row(post: dict[str, Any], config: PrepareConfig) -> dict[str, Any] | 
         image = decode(post["image"], config.limits, config.size)
     except ImageRejected as error:
         return Rejection(post["post_id"], "decode", error.reason, error.detail)
-    image = resize_short_side(image, config.size)
+    return resize_short_side(image, config.size)
+
+
+def _shard_row(post: dict[str, Any], image: RGB, config: PrepareConfig) -> dict[str, Any]:
     height, width = image.shape[:2]
     return {
         "post_id": post["post_id"], "image": encode_jpeg(image, config.quality),

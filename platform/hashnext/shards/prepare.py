@@ -1,10 +1,10 @@
 """Posts to shards with Ray Data: each task turns some units of the source into one part.
 
 A part's rows depend only on its units, and its record is written after its file, so a killed run
-continues where it was and ends with the same bytes. The manifest comes last.
+continues where it was and ends with the same bytes. Then repeated ids and copies are taken out
+(`settle.py`). The manifest comes last.
 """
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -16,40 +16,48 @@ import ray
 from hashnext.posts.readers import PostSource
 from hashnext.posts.schema import POST, Unit
 from hashnext.progress import Meter
+from hashnext.shards import records
 from hashnext.shards.manifest import (
     QUARANTINE,
     QUARANTINE_SCHEMA,
     Manifest,
-    ShardFile,
 )
-from hashnext.shards.part import PartBuilder, PrepareConfig, Rejection, write_part
+from hashnext.shards.part import PartBuilder, PrepareConfig
+from hashnext.shards.references import Reference
+from hashnext.shards.settle import settle
 from hashnext.storage import Folder
 
 PART_ROWS = 1024
 """Posts that a part aims at; a task holds one part in memory, and a source's row group whole."""
-RECORDS = "records"
 
 
-def prepare(source: PostSource, out: Folder, config: PrepareConfig, meter: Meter) -> Manifest:
+def prepare(
+    source: PostSource,
+    out: Folder,
+    config: PrepareConfig,
+    meter: Meter,
+    references: Sequence[Reference] = (),
+) -> Manifest:
     """Turn every post of `source` into a shard row or a quarantine row.
 
     Args:
         source: posts; only public ones are decoded.
         out: folder of the shards; finished parts found there are kept.
-        config: how images are stored.
+        config: how images are stored, and which copies are removed.
         meter: told the number of posts done.
+        references: evaluation sets; posts that show one of their images are quarantined.
 
     Returns:
         The manifest, already written.
     """
     parts = group_units(source.units, PART_ROWS)
-    records = out.folder(RECORDS)
-    finished = {name for name in records.names() if _is_intact(out, records, name)}
-    todo = [i for i in range(len(parts)) if _record_name(i) not in finished]
-    done = sum(_posts_in(records.read_json(name)) for name in finished)
+    finished = [part for part in range(len(parts)) if records.is_intact(out, part)]
+    todo = sorted(set(range(len(parts))) - set(finished))
+    done = sum(records.read(out, part).posts for part in finished)
     for posts in _run_parts(source, out, config, parts, todo):
         done += posts
         meter.update(done)
+    settle(out, config, len(parts), references)
     return _commit(out, config, len(parts))
 
 
@@ -79,7 +87,7 @@ def prepare_part(
     builder = PartBuilder(config)
     for unit in parts[part]:
         builder.add(source.read(unit, POST.names))
-    _write(out, part, builder.table(), builder.rejections)
+    records.write(out, part, builder)
     return {"posts": [len(builder.rows) + len(builder.rejections)]}
 
 
@@ -97,72 +105,16 @@ def _run_parts(
         yield int(row["posts"])
 
 
-def _write(out: Folder, part: int, rows: pa.Table, rejections: list[Rejection]) -> None:
-    file = write_part(out, f"part-{part:06d}.parquet", rows)
-    record = {"file": asdict(file), "quarantine": [asdict(rejection) for rejection in rejections]}
-    out.folder(RECORDS).write_bytes(_record_name(part), json.dumps(record).encode())
-
-
-def _record_name(part: int) -> str:
-    return f"part-{part:06d}.json"
-
-
-def _is_intact(out: Folder, records: Folder, name: str) -> bool:
-    if not name.endswith(".json"):
-        return False
-    file = records.read_json(name)["file"]
-    info = out.filesystem.get_file_info(out.file(file["name"]))
-    return bool(info.size == file["bytes"])
-
-
-def _posts_in(record: dict[str, Any]) -> int:
-    return int(record["file"]["rows"]) + len(record["quarantine"])
-
-
 def _commit(out: Folder, config: PrepareConfig, num_parts: int) -> Manifest:
-    _quarantine_repeated_ids(out, num_parts)
-    records = out.folder(RECORDS)
-    files, rejected = [], []
-    for part in range(num_parts):
-        record = records.read_json(_record_name(part))
-        file = record["file"] | {"row_groups": tuple(record["file"]["row_groups"])}
-        files.append(ShardFile(**file))
-        rejected += record["quarantine"]
+    made = [records.read(out, part) for part in range(num_parts)]
+    rejected = [asdict(rejection) for record in made for rejection in record.quarantine]
     out.write_table(QUARANTINE, pa.Table.from_pylist(rejected, schema=QUARANTINE_SCHEMA))
     by_reason = Counter(row["reason"] for row in rejected)
     manifest = Manifest(
         settings=asdict(config),
-        files=tuple(file for file in files if file.rows),
-        input_posts=sum(file.rows for file in files) + len(rejected),
+        files=tuple(record.file for record in made if record.file.rows),
+        input_posts=sum(record.posts for record in made),
         quarantined=dict(sorted(by_reason.items())),
     )
     manifest.write(out)
     return manifest
-
-
-def _quarantine_repeated_ids(out: Folder, num_parts: int) -> None:
-    """A post id is the key of every draw and of the ledger, so only its first row may stay."""
-    seen: set[str] = set()
-    for part in range(num_parts):
-        name = f"part-{part:06d}.parquet"
-        ids = out.read_table(name, ["post_id"])["post_id"].to_pylist()
-        repeated = []
-        for row, post_id in enumerate(ids):
-            if post_id in seen:
-                repeated.append(row)
-            seen.add(post_id)
-        if repeated:
-            _drop_rows(out, part, repeated)
-
-
-def _drop_rows(out: Folder, part: int, rows: list[int]) -> None:
-    table = out.read_table(f"part-{part:06d}.parquet")
-    record = out.folder(RECORDS).read_json(_record_name(part))
-    dropped = set(rows)
-    keep = [row for row in range(table.num_rows) if row not in dropped]
-    rejections = [Rejection(**rejection) for rejection in record["quarantine"]]
-    rejections += [
-        Rejection(table["post_id"][row].as_py(), "identity", "repeated_post_id", "id met before")
-        for row in rows
-    ]
-    _write(out, part, table.take(keep), rejections)
