@@ -98,8 +98,9 @@ def main(job: Quickstart) -> None:
     """Run every stage and serve the result."""
     story, started = Story(job.out), time.monotonic()
     with cluster.session():
+        own = () if job.posts is None else (job.probe_train or "", job.probe_test or "")
         job = _with_posts(job, story)
-        _data(job, story)
+        _data(job, story, exclude=own)
         _model(job, story)
         _sweep(job, story)
         _register(job, story)
@@ -132,14 +133,20 @@ def _with_posts(job: Quickstart, story: Story) -> Quickstart:
     )
 
 
-def _data(job: Quickstart, story: Story) -> None:
-    """Posts to a vocabulary and shards."""
+def _data(job: Quickstart, story: Story, exclude: tuple[str, ...]) -> None:
+    """Posts to a vocabulary and shards, without posts that show an image of the sets `exclude`.
+
+    Drawn posts share no picture with the probe by construction, but their beaches look alike.
+    """
     assert job.posts is not None
     shared: dict[str, Any] = {
         "posts": job.posts, "assume_public": job.assume_public, "columns": job.columns
     }  # fmt: skip
     tags = vocabulary.VocabularyJob(out=job.at("vocabulary"), **shared)
-    images = prepare.Prepare(out=job.at("shards"), size=job.size, **shared)
+    images = prepare.Prepare(
+        out=job.at("shards"), size=job.size,
+        exclude_similar_to=exclude, **shared,
+    )  # fmt: skip
     story.stage(
         "vocabulary",
         lambda: vocabulary.main(tags),

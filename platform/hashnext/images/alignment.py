@@ -37,8 +37,7 @@ def _of_parts(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
 def _parts(thumbnails: NDArray[np.uint8]) -> NDArray[np.float32]:
     """All parts of all thumbnails, normalised: float32 (parts, PATCH * PATCH)."""
     rows = _RESAMPLE[:, None] @ thumbnails.astype(np.float32)[None]
-    patches: NDArray[np.float32] = rows[:, None] @ _RESAMPLE.transpose(0, 2, 1)[None, :, None]
-    return _normalised(patches)
+    return _normalised(np.matmul(rows[:, None], _RESAMPLE.transpose(0, 2, 1)[None, :, None]))
 
 
 def _normalised(patches: NDArray[np.float32]) -> NDArray[np.float32]:
