@@ -1,7 +1,8 @@
 """Measure a model on labelled images that it was not trained for: linear probe or fine-tuning.
 
 Writes result.json and predictions.parquet, one row a test image; with `--baseline` also the paired
-difference to an earlier transfer on the same test images.
+difference to an earlier transfer on the same test images, and with `--leakage` the accuracy that
+counts test images seen in training as wrong.
 """
 
 from dataclasses import asdict, dataclass, field
@@ -13,6 +14,7 @@ from hashnext import cli
 from hashnext.evaluation.baseline import PREDICTIONS, Baseline
 from hashnext.evaluation.finetune import FinetuneConfig
 from hashnext.evaluation.labelled import read_labelled
+from hashnext.evaluation.lower_bound import Leaked
 from hashnext.evaluation.transfer import (
     Transfer,
     TransferTask,
@@ -47,6 +49,8 @@ class TransferJob:
     """How `--mode finetune` trains."""
     baseline: str | None = None
     """Finished --out of another transfer to compare with, such as that of random:RECIPE."""
+    leakage: str | None = None
+    """Finished --out of a jobs.leakage that looked for the test images in the model's shards."""
     seed: int = 0
     """Seed of random weights and of fine-tuning."""
 
@@ -59,6 +63,8 @@ class Subject:
     preprocess: Preprocess
     fingerprint: str
     """The package's, or the recipe and seed of initial weights."""
+    dataset: str | None = None
+    """Fingerprint of the shards that it was trained on, if on any."""
 
 
 def main(job: TransferJob) -> dict[str, Any]:
@@ -66,6 +72,7 @@ def main(job: TransferJob) -> dict[str, Any]:
     subject = open_subject(job.model, job.seed)
     task = TransferTask(train=read_labelled(job.train), test=read_labelled(job.test))
     baseline = Baseline.read(job.baseline, task.test) if job.baseline else None
+    leaked = Leaked.read(job.leakage, subject.dataset) if job.leakage else None
     probe = f"{job.mode} {task.fingerprint}"
     folder = JobFolder.claim(
         job.out, "transfer", _settings(job) | {"fingerprint": subject.fingerprint, "probe": probe}
@@ -82,6 +89,9 @@ def main(job: TransferJob) -> dict[str, Any]:
     if baseline is not None:
         difference = baseline.difference(transfer.predictions["correct"].to_numpy())
         result["over_baseline"] = asdict(difference) | {"excludes_zero": difference.excludes_zero}
+    if leaked is not None:
+        correct = transfer.predictions["correct"].to_numpy()
+        result["leakage"] = leaked.figures(task.test.ids, correct)
     folder.finish(result)
     return cli.report(folder)
 
@@ -96,8 +106,9 @@ def open_subject(model: str, seed: int) -> Subject:
     if not model.startswith(RANDOM):
         package = ModelPackage.open(model)
         return Subject(
-            network=package.build(), preprocess=package.preprocess, fingerprint=package.fingerprint
-        )
+            network=package.build(), preprocess=package.preprocess,
+            fingerprint=package.fingerprint, dataset=package.lineage.get("dataset"),
+        )  # fmt: skip
     config = recipe(model.removeprefix(RANDOM))
     torch.manual_seed(seed)
     return Subject(

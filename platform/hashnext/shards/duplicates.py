@@ -65,9 +65,8 @@ def find_removals(images: Pictures, num_posts: int, config: DuplicatesConfig) ->
         config: which copies count.
     """
     same = _same_bytes(images.digests)
-    alike = _alike(images, same, num_posts, config)
     groups = Groups(len(images))
-    for first, second in [*enumerate(same), *alike]:
+    for first, second in [*enumerate(same), *alike(images, num_posts, config, same)]:
         groups.join(first, second)
     removals: list[Removal] = []
     for rows in groups.larger_than_one():
@@ -118,10 +117,18 @@ def _same_bytes(digests: Sequence[bytes]) -> list[int]:
     return [first.setdefault(digest, row) for row, digest in enumerate(digests)]
 
 
-def _alike(
-    images: Pictures, same: list[int], num_posts: int, config: DuplicatesConfig
+def alike(
+    images: Pictures, num_posts: int, config: DuplicatesConfig, same: Sequence[int] | None = None
 ) -> list[tuple[int, int]]:
-    """Confirmed pairs among the first pictures of each content; of posts only where asked for."""
+    """Pairs of rows, ascending, that look the same; two posts only where `config.remove` is near.
+
+    Args:
+        images: posts, then images of evaluation sets.
+        num_posts: number of posts among them.
+        config: from when on two pictures are copies.
+        same: of each picture the first of the same bytes; only these are compared. None: all.
+    """
+    same = range(len(images)) if same is None else same
     if config.remove != "near" and num_posts == len(images):
         return []
     searched = np.array([row for row, first in enumerate(same) if row == first], dtype=np.int64)
