@@ -19,6 +19,7 @@ from hashnext.hashtags.vocabulary import DECISIONS, LABELS, Vocabulary
 from hashnext.images.decode import encode_jpeg
 from hashnext.models.preprocess import Preprocess
 from hashnext.models.resnext import ResNeXtConfig, build
+from hashnext.posts.tombstones import Tombstones
 from hashnext.registry.package import ModelPackage, write_package
 from hashnext.storage import Folder
 
@@ -37,6 +38,15 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     os.environ["HASHNEXT_HOME"] = str(folder)
     yield folder
     del os.environ["HASHNEXT_HOME"]
+
+
+@pytest.fixture
+def tombstones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tombstones:
+    """A folder of tombstones for one test; those of HASHNEXT_HOME would count for all others."""
+    folder = tmp_path / "tombstones"
+    folder.mkdir()
+    monkeypatch.setenv("HASHNEXT_TOMBSTONES", str(folder))
+    return Tombstones.open()
 
 
 @pytest.fixture(scope="session")

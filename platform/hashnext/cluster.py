@@ -48,8 +48,8 @@ def require_shared_locations(**locations: str) -> None:
     """Refuse what other machines could not read, before any work starts.
 
     Raises:
-        ConfigError: Ray has several nodes and a location is a relative path, or MLflow would go to
-            a local file.
+        ConfigError: Ray has several nodes and a location is a relative path, MLflow would go to a
+            local file, or nobody has said where the posts taken down are recorded.
     """
     if not is_shared():
         return
@@ -62,6 +62,11 @@ def require_shared_locations(**locations: str) -> None:
         raise ConfigError(
             "MLFLOW_TRACKING_URI", settings.tracking_uri(),
             "a local file on a cluster of several nodes; start an MLflow server and name it",
+        )  # fmt: skip
+    if not settings.tombstones_are_shared():
+        raise ConfigError(
+            "HASHNEXT_TOMBSTONES", str(settings.own_tombstones()),
+            "a folder of this machine on a cluster of several nodes; name the shared one",
         )  # fmt: skip
 
 

@@ -7,6 +7,7 @@
 | RAY_ADDRESS            | cluster to join instead of starting a local one     | a local Ray     |
 | HASHNEXT_TEST_DATA     | real data for tests and benchmarks                  | ../shared/data  |
 | HASHNEXT_GIT_COMMIT    | commit recorded as lineage where there is no git    | git's HEAD      |
+| HASHNEXT_TOMBSTONES    | posts taken down: folder or URI that all jobs share | in HOME         |
 """
 
 import os
@@ -16,9 +17,24 @@ from pathlib import Path
 
 def home() -> Path:
     """Folder of local state, absolute; created when missing."""
-    path = Path(os.environ.get("HASHNEXT_HOME", ".hashnext")).resolve()
+    path = _home()
     path.mkdir(parents=True, exist_ok=True)
     return path
+
+
+def shared_tombstones() -> str | None:
+    """Path or URI of the posts taken down, or None when they lie in HASHNEXT_HOME."""
+    return os.environ.get("HASHNEXT_TOMBSTONES") or None
+
+
+def own_tombstones() -> Path:
+    """Folder of the posts taken down where no shared one is named; it may not exist."""
+    return _home() / "tombstones"
+
+
+def tombstones_are_shared() -> bool:
+    """True when somebody has said where they lie, so that they do not follow a working folder."""
+    return bool(shared_tombstones() or os.environ.get("HASHNEXT_HOME"))
 
 
 def tracking_uri() -> str:
@@ -51,6 +67,10 @@ def git_commit() -> str:
         ).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
+
+
+def _home() -> Path:
+    return Path(os.environ.get("HASHNEXT_HOME", ".hashnext")).resolve()
 
 
 def job_environment() -> dict[str, str]:

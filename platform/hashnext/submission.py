@@ -23,7 +23,7 @@ from hashnext.errors import ConfigError, StateError
 
 LOCATIONS = (
     "out", "posts", "shards", "vocabulary", "model", "baseline", "train", "test", "probe-train",
-    "probe-test", "transfer",
+    "probe-test", "transfer", "post-ids",
 )  # fmt: skip
 """Options of the jobs that name data."""
 EXCLUDES = ["/.git", "/.venv", "/.uv", "/.hashnext", "/infra", "/tests", "/runs", "/dist"]
@@ -41,8 +41,8 @@ def check(command: Sequence[str], repo: Path) -> None:
         repo: folder that holds `jobs/` and its siblings.
 
     Raises:
-        ConfigError: no command, no such job, or a relative path among the arguments or as
-            HASHNEXT_HOME.
+        ConfigError: no command, no such job, or a relative path among the arguments, as
+            HASHNEXT_HOME or as HASHNEXT_TOMBSTONES.
     """
     if not command:
         raise ConfigError("job", "", "write it behind `--`: ... -- jobs.prepare --posts URI ...")
@@ -53,8 +53,9 @@ def check(command: Sequence[str], repo: Path) -> None:
     for option, value in _options(arguments):
         if option.lstrip("-").replace("_", "-") in LOCATIONS or "/" in value:
             _require_absolute(option, value)
-    if home := settings.job_environment().get("HASHNEXT_HOME"):
-        _require_absolute("HASHNEXT_HOME", home)
+    for key in ("HASHNEXT_HOME", "HASHNEXT_TOMBSTONES"):
+        if location := settings.job_environment().get(key):
+            _require_absolute(key, location)
 
 
 def connect(address: str) -> JobSubmissionClient:

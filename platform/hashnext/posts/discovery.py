@@ -35,7 +35,8 @@ def find_files(location: str | Path) -> tuple[Folder, list[str]]:
         parent, _, name = absolute(location).rstrip("/").rpartition("/")
         return Folder(filesystem, path.rpartition("/")[0], parent), [name]
     folder = Folder.at(location)
-    names = [name for name in _names_inside(folder) if suffix(name) in SUFFIXES]
+    inside = _names_in_manifest(folder) or _names_inside(folder)
+    names = [name for name in inside if suffix(name) in SUFFIXES]
     kinds = sorted({suffix(name) for name in names})
     if len(kinds) != 1:
         holds = f"both {' and '.join(kinds)}" if kinds else f"no {', '.join(SUFFIXES)}"
@@ -54,6 +55,20 @@ def are_shards(folder: Folder, names: Sequence[str]) -> bool:
         return False
     first = pq.read_schema(folder.file(names[0]), filesystem=folder.filesystem)
     return set(first.names) == SHARD_COLUMNS
+
+
+def _names_in_manifest(folder: Folder) -> list[str]:
+    """The files of shards as their manifest lists them; none where another program wrote it.
+
+    While posts are being taken down, files lie beside them that are not or no longer part of them.
+    """
+    if not folder.has(MANIFEST):
+        return []
+    try:
+        manifest = folder.read_json(MANIFEST)
+        return sorted(file["name"] for file in manifest["files"] if file["sha256"])
+    except (ValueError, KeyError, TypeError):
+        return []
 
 
 def _names_inside(folder: Folder) -> list[str]:

@@ -1,4 +1,4 @@
-"""The privacy gate: of a post that is not stated public, nothing but its id gets through."""
+"""The privacy gate: of a post that is private or taken down, nothing but its id gets through."""
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -22,14 +22,15 @@ def require_statement(location: str, column: str, *, stated: bool, assume_public
         )
 
 
-def close(table: pa.Table, *, unstated_is_public: bool) -> pa.Table:
+def close(table: pa.Table, *, unstated_is_public: bool, tombstoned: pa.Array) -> pa.Table:
     """The same rows, where private posts keep their id and lose everything else.
 
     Args:
-        table: columns of `schema.POST`, among them `public`.
+        table: columns of `schema.POST`, among them `public`, and `post_id` if any is tombstoned.
         unstated_is_public: what a null in `public` counts as.
+        tombstoned: ids of posts taken down, which are private whatever `public` says.
     """
-    public = pc.fill_null(table["public"], unstated_is_public)
+    public = _public(table, unstated_is_public, tombstoned)
     table = table.set_column(table.column_names.index("public"), "public", public)
     if pc.all(public, min_count=0).as_py():
         return table
@@ -42,7 +43,7 @@ def close(table: pa.Table, *, unstated_is_public: bool) -> pa.Table:
     return table
 
 
-def public_tags(table: pa.Table, *, unstated_is_public: bool) -> pa.Table:
+def public_tags(table: pa.Table, *, unstated_is_public: bool, tombstoned: pa.Array) -> pa.Table:
     """`post_id` and `hashtags` (`ENCODED_TAGS`) of the public posts alone.
 
     The dictionary is made anew, so that it holds no tag that only private posts carry.
@@ -50,6 +51,14 @@ def public_tags(table: pa.Table, *, unstated_is_public: bool) -> pa.Table:
     Args:
         table: `post_id`, `hashtags` and `public`.
         unstated_is_public: what a null in `public` counts as.
+        tombstoned: ids of posts taken down, which are private whatever `public` says.
     """
-    public = table.filter(pc.fill_null(table["public"], unstated_is_public))
+    public = table.filter(_public(table, unstated_is_public, tombstoned))
     return pa.table({"post_id": public["post_id"], "hashtags": encoded(public["hashtags"])})
+
+
+def _public(table: pa.Table, unstated_is_public: bool, tombstoned: pa.Array) -> pa.ChunkedArray:
+    public = pc.fill_null(table["public"], unstated_is_public)
+    if not len(tombstoned):
+        return public
+    return pc.and_(public, pc.invert(pc.is_in(table["post_id"], value_set=tombstoned)))

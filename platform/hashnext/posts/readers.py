@@ -15,12 +15,13 @@ from pathlib import Path
 import pyarrow as pa
 
 from hashnext.errors import DataError, SchemaError
-from hashnext.posts import gate, image_files
+from hashnext.posts import gate, image_files, tombstones
 from hashnext.posts.discovery import are_shards, find_files, suffix
 from hashnext.posts.jsonl import list_lines
 from hashnext.posts.parquet import list_row_groups
 from hashnext.posts.schema import POST, Columns, Listing, Unit
 from hashnext.posts.tar import list_tars
+from hashnext.posts.tombstones import Tombstones
 from hashnext.storage import Folder, absolute
 
 LISTERS = {".parquet": list_row_groups, ".jsonl": list_lines, ".tar": list_tars}
@@ -46,8 +47,12 @@ class PostSource:
     units: tuple[Unit, ...]
     rows: int | None
     """Posts in all; None where only reading could tell (tars)."""
+    tombstoned: pa.Array
+    """Ids of its posts that were taken down, ascending: string (n,). Of tars, which tell their ids
+    only when they are read, the ids of all posts ever taken down."""
     fingerprint: str
-    """SHA-256 over the names, sizes and row counts of the files and the names of the columns."""
+    """SHA-256 over the names, sizes and row counts of the files and the names of the columns; where
+    posts were taken down, also how many and a digest of their ids."""
 
     @classmethod
     def open(
@@ -66,6 +71,7 @@ class PostSource:
             DataError: there is nothing, or nothing that can be read.
             SchemaError: a column is missing or has the wrong type.
             PrivacyError: nothing states that the posts are public.
+            ConfigError: the folder of the posts taken down does not exist.
         """
         columns = columns or Columns()
         folder, names = find_files(location)
@@ -79,6 +85,7 @@ class PostSource:
         rows = [unit.rows for unit in listing.units]
         if not sum(count is None or count for count in rows):
             raise DataError(f"{location}: holds no posts")
+        taken_down = tombstones.found_among(Tombstones.open().ids(), listing.units, folder, columns)
         return cls(
             folder=folder,
             location=absolute(location),
@@ -87,7 +94,8 @@ class PostSource:
             found=listing.found,
             units=listing.units,
             rows=None if None in rows else sum(count or 0 for count in rows),
-            fingerprint=_fingerprint(listing, columns),
+            tombstoned=taken_down,
+            fingerprint=_fingerprint(listing, columns, taken_down),
         )
 
     def require(self, *fields: str) -> None:
@@ -109,6 +117,7 @@ class PostSource:
         """The posts of a unit, in their order in the source.
 
         Of a private post only the id is shown: `image` and `image_uri` are null, `hashtags` empty.
+        A post that was taken down is private.
 
         Args:
             unit: one of `units`.
@@ -124,12 +133,14 @@ class PostSource:
             SchemaError: the source has no such column, or a value has the wrong type.
         """
         self.require(*fields)
-        needed = {*fields, "public"}
+        needed = {*fields, "public"} | ({"post_id"} if len(self.tombstoned) else set())
         from_files = "image" in fields and "image" not in self.found
         if from_files:
             needed |= {"image_uri"}
         table = unit.read(self.folder, self.columns, [n for n in POST.names if n in needed])
-        table = gate.close(table, unstated_is_public=self.unstated_is_public)
+        table = gate.close(
+            table, unstated_is_public=self.unstated_is_public, tombstoned=self.tombstoned
+        )
         if from_files:
             images = image_files.load(table["image_uri"].to_pylist(), self.folder)
             index = table.column_names.index("image")
@@ -149,7 +160,9 @@ class PostSource:
         """
         self.require("post_id", "hashtags")
         table = unit.read_tags(self.folder, self.columns)
-        return gate.public_tags(table, unstated_is_public=self.unstated_is_public)
+        return gate.public_tags(
+            table, unstated_is_public=self.unstated_is_public, tombstoned=self.tombstoned
+        )
 
 
 def _check_found(found: frozenset[str], columns: Columns, location: str | Path) -> None:
@@ -165,5 +178,10 @@ def _check_found(found: frozenset[str], columns: Columns, location: str | Path) 
         raise SchemaError(f"{location}: no column {names}; name the right one with {options}")
 
 
-def _fingerprint(listing: Listing, columns: Columns) -> str:
-    return sha256(repr((listing.facts, astuple(columns))).encode()).hexdigest()
+def _fingerprint(listing: Listing, columns: Columns, tombstoned: pa.Array) -> str:
+    """Where nothing was taken down it has no suffix, so that finished work stays finished."""
+    files = sha256(repr((listing.facts, astuple(columns))).encode()).hexdigest()
+    if not len(tombstoned):
+        return files
+    ids = tombstones.digest(tombstoned)[:16]
+    return f"{files}-without-{len(tombstoned)}-tombstoned-{ids}"

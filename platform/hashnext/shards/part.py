@@ -65,12 +65,14 @@ class PartBuilder:
     identities: list[dict[str, Any]] = field(default_factory=list)
     """One for each of `rows`."""
     rejections: list[Rejection] = field(default_factory=list)
+    tombstoned: frozenset[str] = frozenset()
+    """Ids of posts that were taken down."""
 
     def add(self, posts: pa.Table) -> None:
         """Add posts (post_id, image, image_uri, hashtags, public)."""
         for batch in posts.to_batches(max_chunksize=ROW_GROUP_ROWS):
             for post in batch.to_pylist():
-                image = _image(post, self.config)
+                image = _image(post, self.config, self.tombstoned)
                 if isinstance(image, Rejection):
                     self.rejections.append(image)
                 else:
@@ -100,7 +102,11 @@ def write_part(folder: Folder, name: str, rows: pa.Table) -> ShardFile:
     return ShardFile(name, rows.num_rows, data.size, hashlib.sha256(data).hexdigest(), groups)
 
 
-def _image(post: dict[str, Any], config: PrepareConfig) -> RGB | Rejection:
+def _image(
+    post: dict[str, Any], config: PrepareConfig, tombstoned: frozenset[str]
+) -> RGB | Rejection:
+    if post["post_id"] in tombstoned:
+        return Rejection(post["post_id"], "gate", "tombstoned", "taken down")
     if not post["public"]:
         return Rejection(post["post_id"], "gate", "private", "not stated public")
     if post["image"] is None and post["image_uri"]:

@@ -58,7 +58,7 @@ def prepare(
         done += posts
         meter.update(done)
     settle(out, config, len(parts), references)
-    return _commit(out, config, len(parts))
+    return commit(out, config, len(parts))
 
 
 def group_units(units: Sequence[Unit], rows: int) -> list[list[Unit]]:
@@ -84,7 +84,7 @@ def prepare_part(
 ) -> dict[str, Any]:
     """Ray Data task: prepare the part numbered `batch["part"]`; returns the posts in it."""
     part = int(batch["part"][0])
-    builder = PartBuilder(config)
+    builder = PartBuilder(config, tombstoned=frozenset(source.tombstoned.to_pylist()))
     for unit in parts[part]:
         builder.add(source.read(unit, POST.names))
     records.write(out, part, builder)
@@ -105,7 +105,8 @@ def _run_parts(
         yield int(row["posts"])
 
 
-def _commit(out: Folder, config: PrepareConfig, num_parts: int) -> Manifest:
+def commit(out: Folder, config: PrepareConfig, num_parts: int) -> Manifest:
+    """Write the quarantine and the manifest of settled parts; the shards are whole from now."""
     made = [records.read(out, part) for part in range(num_parts)]
     rejected = [asdict(rejection) for record in made for rejection in record.quarantine]
     out.write_table(QUARANTINE, pa.Table.from_pylist(rejected, schema=QUARANTINE_SCHEMA))

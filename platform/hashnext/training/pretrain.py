@@ -8,8 +8,10 @@ import numpy as np
 
 from hashnext import settings
 from hashnext.config import PretrainConfig
-from hashnext.errors import DataError
+from hashnext.errors import DataError, StateError
 from hashnext.hashtags.vocabulary import Vocabulary
+from hashnext.posts.identity import post_keys
+from hashnext.posts.tombstones import Tombstones
 from hashnext.registry.package import write_package
 from hashnext.shards.index import LabelIndex, build_index
 from hashnext.shards.manifest import Manifest
@@ -72,9 +74,11 @@ def plan(config: PretrainConfig, shards: Folder, vocabulary: Vocabulary) -> Plan
 
     Raises:
         DataError: no training post carries a label.
+        StateError: the shards hold posts that were taken down.
     """
     manifest = Manifest.read(shards)
     index = build_index(shards, manifest, vocabulary.view())
+    _refuse_tombstoned(shards, index)
     held_out = index.held_out
     training = index.subset(~held_out)
     if not len(training):
@@ -101,6 +105,15 @@ def plan(config: PretrainConfig, shards: Folder, vocabulary: Vocabulary) -> Plan
         run=run, vocabulary=vocabulary, resampling=resampling, posts=manifest.rows,
         unlabelled=index.unlabelled,
     )  # fmt: skip
+
+
+def _refuse_tombstoned(shards: Folder, index: LabelIndex) -> None:
+    ids = Tombstones.open().ids()
+    if count := np.isin(index.keys, post_keys(ids)).sum() if len(ids) else 0:
+        raise StateError(
+            f"shards {shards.location}: {count:,} of their posts were taken down; "
+            f"run jobs.forget --shards {shards.location}"
+        )
 
 
 def package(plan: Plan, outcome: Outcome, weights: Path, out: Folder, parent: str | None) -> Folder:
