@@ -61,15 +61,7 @@ def main(job: Prepare) -> dict[str, Any]:
 
 def _figures(manifest: Manifest, seconds: float) -> dict[str, Any]:
     return {
-        "counts": {
-            "input_posts": manifest.input_posts,
-            "shard_rows": manifest.rows,
-            "quarantined": sum(manifest.quarantined.values()),
-            **{f"quarantined_{reason}": n for reason, n in manifest.quarantined.items()},
-        },
-        "fingerprint": manifest.fingerprint,
-        "bytes": sum(file.bytes for file in manifest.files),
-        "files": len(manifest.files),
+        **manifest.figures(),
         "seconds": round(seconds, 2),
         "posts_per_s": round(manifest.input_posts / seconds, 1),
     }

@@ -3,8 +3,9 @@
 import base64
 import html
 import io
+import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -12,6 +13,7 @@ import pyarrow.compute as pc
 from PIL import Image
 
 from hashnext.shards import records
+from hashnext.shards.duplicates import EVALUATION
 from hashnext.shards.references import Reference
 from hashnext.storage import Folder
 
@@ -38,6 +40,8 @@ figure div { display: grid; grid-template-columns: 1fr 1fr; gap: 8px; height: 96
 figcaption { font-size: 12px; margin-top: 8px; overflow-wrap: anywhere; }
 figcaption b { color: #222; }
 """
+_SECTION = r"<h2>{} <small>[^<]*</small></h2><section>(.*?)</section>"
+_CAPTION = re.compile(r"<figcaption><b>([^<]*)</b> of ([^<]*)</figcaption>", re.DOTALL)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,16 +82,39 @@ def write_page(out: Folder, copies: Sequence[Copy], references: Sequence[Referen
         copy for reason in TITLES for copy in _chosen(copies, reason, SHOWN // max(1, len(counts)))
     ]
     removed, kept = _removed(out, shown), _kept(out, shown, references)
-    body = [f"<h1>{len(copies):,} posts removed as copies</h1>"
-            "<p>Left the removed post, right what it is a copy of.</p>"]  # fmt: skip
+    figures = {
+        reason: [_figure(copy, removed, kept) for copy in shown if copy.reason == reason]
+        for reason in TITLES
+    }
+    out.write_bytes(PAGE, _page(counts, figures))
+
+
+def take_off_page(out: Folder, forgotten: frozenset[str], counts: Mapping[str, int]) -> None:
+    """Take some posts' pictures, and those of their copies beside them, off the page.
+
+    Args:
+        out: folder of the shards.
+        forgotten: ids of the posts.
+        counts: posts still in quarantine, by reason.
+    """
+    if not out.has(PAGE):
+        return
+    before = out.read_bytes(PAGE)
+    figures: dict[str, list[str]] = {}
     for reason, title in TITLES.items():
-        of_reason = [copy for copy in shown if copy.reason == reason]
-        if of_reason:
-            rest = counts[reason] - len(of_reason)
-            note = f"{counts[reason]:,} posts" + (f", {rest:,} of them not shown" if rest else "")
-            figures = "".join(_figure(copy, removed, kept) for copy in of_reason)
-            body.append(f"<h2>{title} <small>{note}</small></h2><section>{figures}</section>")
-    out.write_bytes(PAGE, _page("".join(body)).encode())
+        found = re.search(_SECTION.format(re.escape(title)), before.decode(), re.DOTALL)
+        figures[reason] = [
+            figure for figure in re.findall(r"<figure>.*?</figure>", found[1] if found else "")
+            if not forgotten & _shown_on(figure, reason)
+        ]  # fmt: skip
+    if (after := _page(counts, figures)) != before:
+        out.write_bytes(PAGE, after)
+
+
+def copied_from(reason: str, detail: str) -> str:
+    """Id, inside a `Copy.detail`, of what the post is a copy of."""
+    picture = detail.rpartition(", ")[0]
+    return picture.partition(": ")[2] if reason == EVALUATION else picture
 
 
 def _chosen(copies: Sequence[Copy], reason: str, count: int) -> list[Copy]:
@@ -136,8 +163,26 @@ def _img(data: bytes) -> str:
     return f'<img alt="" src="data:image/jpeg;base64,{base64.b64encode(data).decode()}">'
 
 
-def _page(body: str) -> str:
+def _shown_on(figure: str, reason: str) -> set[str]:
+    """Ids of the two pictures of a figure."""
+    caption = _CAPTION.search(figure)
+    assert caption, "a figure has a caption"
+    post_id, detail = map(html.unescape, caption.groups())
+    return {post_id, copied_from(reason, detail)}
+
+
+def _page(counts: Mapping[str, int], figures: Mapping[str, Sequence[str]]) -> bytes:
+    """The page of posts removed, and of the figures shown, by reason."""
+    total = sum(counts.get(reason, 0) for reason in TITLES)
+    body = [f"<h1>{total:,} posts removed as copies</h1>"
+            "<p>Left the removed post, right what it is a copy of.</p>"]  # fmt: skip
+    for reason, title in TITLES.items():
+        if of_reason := counts.get(reason, 0):
+            rest = of_reason - len(figures[reason])
+            note = f"{of_reason:,} posts" + (f", {rest:,} of them not shown" if rest else "")
+            pictures = "".join(figures[reason])
+            body.append(f"<h2>{title} <small>{note}</small></h2><section>{pictures}</section>")
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Copies removed</title>'
-        f"<style>{STYLE}</style><body>{body}</body></html>\n"
-    )
+        f"<style>{STYLE}</style><body>{''.join(body)}</body></html>\n"
+    ).encode()

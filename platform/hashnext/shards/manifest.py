@@ -54,6 +54,7 @@ class Manifest:
     settings: dict[str, Any]
     files: tuple[ShardFile, ...]
     input_posts: int
+    """Posts that are shard rows or quarantine rows."""
     quarantined: dict[str, int]
     """Posts kept out, by reason."""
 
@@ -69,6 +70,20 @@ class Manifest:
         for file in self.files:
             digest.update(f"{file.name} {file.sha256}\n".encode())
         return digest.hexdigest()
+
+    def figures(self) -> dict[str, Any]:
+        """Counts and fingerprint, for the result of a job."""
+        return {
+            "counts": {
+                "input_posts": self.input_posts,
+                "shard_rows": self.rows,
+                "quarantined": sum(self.quarantined.values()),
+                **{f"quarantined_{reason}": n for reason, n in self.quarantined.items()},
+            },
+            "fingerprint": self.fingerprint,
+            "bytes": sum(file.bytes for file in self.files),
+            "files": len(self.files),
+        }
 
     def row_groups(self) -> list[tuple[str, int, int]]:
         """(file name, row group, rows) of every unit of the stream, in canonical order."""

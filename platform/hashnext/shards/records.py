@@ -5,6 +5,7 @@ in its record is made again.
 """
 
 import json
+import re
 from dataclasses import asdict, dataclass
 
 import pyarrow as pa
@@ -14,6 +15,7 @@ from hashnext.shards.part import PartBuilder, Rejection, write_part
 from hashnext.storage import Folder
 
 RECORDS = "records"
+_PART = re.compile(r"part-(\d+)")
 
 
 @dataclass(frozen=True)
@@ -31,9 +33,22 @@ class Record:
         return self.file.rows + len(self.quarantine)
 
 
-def file_name(part: int) -> str:
-    """Name of a part's rows in the folder of shards."""
-    return f"part-{part:06d}.parquet"
+def file_name(part: int, version: str = "") -> str:
+    """Name of a part's rows in the folder of shards; `version` tells it from the rows at first."""
+    return f"part-{part:06d}-{version}.parquet" if version else f"part-{part:06d}.parquet"
+
+
+def part_of(name: str) -> int:
+    """Number of the part that a file of shards, or a record, belongs to."""
+    number = _PART.match(name)
+    assert number, f"{name} is no part"
+    return int(number[1])
+
+
+def recorded(out: Folder) -> list[int]:
+    """Numbers of the parts that have a record."""
+    names = out.folder(RECORDS).names()
+    return [part_of(name) for name in names if _PART.match(name) and name.endswith(".json")]
 
 
 def identity_name(part: int) -> str:
@@ -57,11 +72,12 @@ def write_rows(
 ) -> None:
     """Write a part's rows, then its record."""
     file = write_part(out, file_name(part), rows)
-    record = {
-        "file": asdict(file), "quarantine": [asdict(each) for each in rejections],
-        "settled": settled,
-    }  # fmt: skip
-    out.write_bytes(_record_name(part), json.dumps(record).encode())
+    write_record(out, part, Record(file, tuple(rejections), settled))
+
+
+def write_record(out: Folder, part: int, record: Record) -> None:
+    """Write a part's record; its rows have been written."""
+    out.write_bytes(_record_name(part), json.dumps(asdict(record)).encode())
 
 
 def read(out: Folder, part: int) -> Record:
