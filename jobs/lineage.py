@@ -36,8 +36,11 @@ def main(job: Lineage) -> dict[str, Any]:
     dataset = package.lineage.get("dataset")
     seen = seen_posts(dataset, Tombstones.open().table()) if dataset else None
     result = {**_origin(package), **_counts(seen), "taken_down": [asdict(p) for p in seen or []]}
-    shown = {k: "unknown" if v is None else v for k, v in result.items() if k != "taken_down"}
-    cli.print_table(f"lineage: {job.model}", shown)
+    shown = {key: value for key, value in result.items() if key != "taken_down"}
+    absent = {key: "unknown" for key, value in shown.items() if value is None} | (
+        {} if shown["parent"] else {"parent": "none"}
+    )
+    cli.print_table(f"lineage: {job.model}", shown | absent)
     for post in (seen or [])[:SHOWN]:
         kind = "held out" if post.held_out else "training"
         print(f"{post.time}  {kind}  {post.post_id}")
@@ -56,7 +59,7 @@ def _origin(package: ModelPackage) -> dict[str, Any]:
         "vocabulary": lineage.get("vocabulary"),
         "vocabulary_source": package.vocabulary.meta.get("source"),
         "git_commit": lineage.get("git_commit"),
-        "parent": lineage.get("parent") or "none",
+        "parent": lineage.get("parent"),
     }
 
 
