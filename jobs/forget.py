@@ -24,7 +24,8 @@ class Forget:
     """Arguments of the job."""
 
     shards: str
-    """Folder of shards, from jobs.prepare; a path or a URI."""
+    """Folder of shards, from jobs.prepare; a path or a URI. One that jobs.prepare has not finished
+    is refused: delete it."""
     post_ids: str | None = None
     """Text file of one id a line, or Parquet with `post_id`; a path or a URI. Posts that these
     shards do not hold are recorded, too."""
@@ -36,7 +37,10 @@ def main(job: Forget) -> dict[str, Any]:
     post_ids = [] if job.post_ids is None else read_post_ids(job.post_ids)
     shards = Folder.at(job.shards)
     done = forget(shards, post_ids, tombstones, datetime.now(UTC))
-    result = _figures(done, post_ids, len(tombstones.ids()))
+    result = _figures(done, post_ids) | {
+        "posts taken down in all": len(tombstones.ids()),
+        "recorded in": tombstones.folder.location,
+    }
     cli.print_table(f"forget: {shards.location}", result)
     if done.copies:
         more = f" and {len(done.copies) - SHOWN:,} more" if len(done.copies) > SHOWN else ""
@@ -47,7 +51,7 @@ def main(job: Forget) -> dict[str, Any]:
     return result
 
 
-def _figures(done: Forgotten, post_ids: list[str], tombstones: int) -> dict[str, Any]:
+def _figures(done: Forgotten, post_ids: list[str]) -> dict[str, Any]:
     asked = set(post_ids)
     removed = len(asked.intersection(done.removed))
     return {
@@ -59,7 +63,6 @@ def _figures(done: Forgotten, post_ids: list[str], tombstones: int) -> dict[str,
         "shard rows before": done.before.rows,
         "fingerprint": done.after.fingerprint,
         "fingerprint before": done.before.fingerprint,
-        "posts taken down in all": tombstones,
     }
 
 

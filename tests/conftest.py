@@ -27,7 +27,7 @@ from hashnext.storage import Folder
 hypothesis.settings.register_profile("no deadline", deadline=None)
 hypothesis.settings.load_profile("no deadline")
 
-for variable in ("MLFLOW_TRACKING_URI", "RAY_ADDRESS"):
+for variable in ("MLFLOW_TRACKING_URI", "RAY_ADDRESS", "HASHNEXT_TOMBSTONES"):
     os.environ.pop(variable, None)
 
 

@@ -83,6 +83,7 @@ def test_commands_run_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     for folder in ("jobs", "serve", "tuning"):
         shutil.copytree(REPO / folder, tmp_path / folder)
     Image.linear_gradient("L").save(tmp_path / "photo.jpg")
+    (tmp_path / "takedown.txt").write_text("post0000001\npost0000002\n")
     monkeypatch.setenv("HASHNEXT_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("HASHNEXT_GIT_COMMIT", git_commit())  # the copy has no git
     port = _free_port()

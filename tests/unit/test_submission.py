@@ -54,9 +54,10 @@ def test_missing_command_tells_where_it_goes() -> None:
         submission.check((), REPO)
 
 
-def test_relative_home_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HASHNEXT_HOME", ".hashnext")
-    with pytest.raises(ConfigError, match=r"HASHNEXT_HOME = '\.hashnext'"):
+@pytest.mark.parametrize("key", ["HASHNEXT_HOME", "HASHNEXT_TOMBSTONES"])
+def test_relative_state_is_refused(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    monkeypatch.setenv(key, ".hashnext")
+    with pytest.raises(ConfigError, match=rf"{key} = '\.hashnext'"):
         submission.check(("jobs.submit",), REPO)
 
 

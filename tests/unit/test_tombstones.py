@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from hashnext import cluster
 from hashnext.errors import ConfigError, DataError, SchemaError
 from hashnext.posts.id_list import read_post_ids
 from hashnext.posts.readers import PostSource
@@ -151,6 +152,18 @@ def test_a_shared_folder_may_be_a_uri(
     monkeypatch.setenv("HASHNEXT_TOMBSTONES", Path(tombstones.folder.path).as_uri())
     bury(Tombstones.open(), "two")
     assert source_of(tmp_path / "posts.parquet").tombstoned.to_pylist() == ["two"]
+
+
+def test_several_nodes_need_a_place_that_somebody_has_named(
+    tombstones: Tombstones, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "is_shared", lambda: True)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow.test")
+    monkeypatch.delenv("HASHNEXT_HOME")
+    cluster.require_shared_locations(posts="/posts")
+    monkeypatch.delenv("HASHNEXT_TOMBSTONES")
+    with pytest.raises(ConfigError, match=r"HASHNEXT_TOMBSTONES = .*name the shared one"):
+        cluster.require_shared_locations(posts="/posts")
 
 
 @pytest.mark.parametrize("data", [b"PAR1 but cut", b""])
