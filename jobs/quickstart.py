@@ -21,7 +21,7 @@ from hashnext.posts.identity import held_out, post_keys
 from hashnext.posts.schema import Columns
 from hashnext.recipes import recipe
 from hashnext.shards.manifest import Manifest
-from hashnext.storage import Folder
+from hashnext.storage import Folder, inside
 from jobs import prepare, pretrain, register, synthesize, transfer, vocabulary
 from serve import app, client
 from tuning import sweep
@@ -69,7 +69,7 @@ class Quickstart:
 
     def at(self, stage: str) -> str:
         """Folder of a stage."""
-        return f"{self.out}/{stage}"
+        return inside(self.out, stage)
 
 
 class Story:
@@ -107,7 +107,7 @@ def main(job: Quickstart) -> None:
         with app.running(f"models:/{MODEL}@champion", job.port) as url:
             _ask(job, story, url)
             _report(story)
-            print(f"report      {story.out.location}/report.md")
+            print(f"report      {story.out.location_of('report.md')}")
             print(f"mlflow      {settings.tracking_uri()}")
             print(f"page        {url}")
             print(f"done in {time.monotonic() - started:.0f} s")
@@ -127,9 +127,9 @@ def _with_posts(job: Quickstart, story: Story) -> Quickstart:
     )
     return replace(
         job,
-        posts=f"{out}/posts.parquet",
-        probe_train=f"{out}/probe_train.parquet",
-        probe_test=f"{out}/probe_test.parquet",
+        posts=inside(out, "posts.parquet"),
+        probe_train=inside(out, "probe_train.parquet"),
+        probe_test=inside(out, "probe_test.parquet"),
     )
 
 

@@ -217,20 +217,20 @@ def _conform(folder: Folder, name: str, schema: pa.Schema) -> pa.Table:
     try:
         table = folder.read_table(name)
     except (OSError, pa.ArrowInvalid) as error:
-        raise DataError(f"{folder.location}/{name}: cannot be read ({error})") from error
+        raise DataError(f"{folder.location_of(name)}: cannot be read ({error})") from error
     if missing := [field for field in schema.names if field not in table.column_names]:
-        raise SchemaError(f"{folder.location}/{name}: lacks column {missing[0]!r}")
+        raise SchemaError(f"{folder.location_of(name)}: lacks column {missing[0]!r}")
     try:
         return table.select(schema.names).cast(schema)
     except pa.ArrowInvalid as error:
-        raise SchemaError(f"{folder.location}/{name}: {error}") from error
+        raise SchemaError(f"{folder.location_of(name)}: {error}") from error
 
 
 def _meta(folder: Folder) -> dict[str, Any]:
     try:
         meta = folder.read_json("vocabulary.json")
     except ValueError as error:
-        raise DataError(f"{folder.location}/vocabulary.json: is no JSON ({error})") from error
+        raise DataError(f"{folder.location_of('vocabulary.json')}: is no JSON ({error})") from error
     if not isinstance(meta, dict) or not isinstance(meta.get("posts"), int):
-        raise DataError(f"{folder.location}/vocabulary.json: lacks the number of posts")
+        raise DataError(f"{folder.location_of('vocabulary.json')}: lacks the number of posts")
     return meta

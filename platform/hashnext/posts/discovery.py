@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from hashnext.errors import DataError
-from hashnext.storage import Folder, absolute, locate
+from hashnext.storage import Folder, absolute, locate, parent
 
 SUFFIXES = (".parquet", ".jsonl", ".tar")
 MANIFEST = "manifest.json"
@@ -26,14 +26,17 @@ def find_files(location: str | Path) -> tuple[Folder, list[str]]:
         DataError: there is nothing, nothing of a known kind, or files of several kinds.
     """
     filesystem, path = locate(location)
-    kind = filesystem.get_file_info(path).type
+    try:
+        kind = filesystem.get_file_info(path).type
+    except OSError as error:  # an object store that cannot be reached, or refuses us
+        raise DataError(f"{location}: {error}") from error
     if kind == fs.FileType.NotFound:
         raise DataError(f"{location}: there is no such file or folder")
     if kind == fs.FileType.File:
         if suffix(path) not in SUFFIXES:
             raise DataError(f"{location}: not a file of posts ({', '.join(SUFFIXES)})")
-        parent, _, name = absolute(location).rstrip("/").rpartition("/")
-        return Folder(filesystem, path.rpartition("/")[0], parent), [name]
+        above, _, name = path.rpartition("/")
+        return Folder(filesystem, above, parent(absolute(location))), [name]
     folder = Folder.at(location)
     inside = _names_in_manifest(folder) or _names_inside(folder)
     names = [name for name in inside if suffix(name) in SUFFIXES]

@@ -34,7 +34,7 @@ class Lines(Unit):
         """See `Unit.read`."""
         posts = [post_of(record, columns, where) for where, record in self.records(folder)]
         names = [post["image_uri"] for post in posts]
-        uris = image_files.resolve(names, f"{folder.location}/{self.name}")
+        uris = image_files.resolve(names, folder.location_of(self.name))
         for post, uri in zip(posts, uris, strict=True):
             post["image_uri"] = uri
         return table_of(posts, fields)
@@ -44,9 +44,10 @@ class Lines(Unit):
         with folder.filesystem.open_input_file(folder.file(self.name)) as stream:
             stream.seek(self.start)
             data = bytes(stream.read(self.stop - self.start))
+        name = folder.location_of(self.name)
         for number, line in enumerate(data.split(b"\n"), self.first_line):
             if line.strip():
-                where = f"{folder.location}/{self.name}, line {number}"
+                where = f"{name}, line {number}"
                 yield where, parse(line, where)
 
 

@@ -66,7 +66,7 @@ class RowGroup(Unit):
             return pa.nulls(raw.num_rows, POST.field(field).type)
         values = raw[columns.of(source)]
         if field == "image_uri":
-            beside = f"{folder.location}/{self.name}"
+            beside = folder.location_of(self.name)
             return pa.array(image_files.resolve(values.to_pylist(), beside), pa.string())
         if field == "hashtags":
             return _from_captions(values) if source == "caption" else _without_nulls(values)
@@ -75,7 +75,7 @@ class RowGroup(Unit):
         values = values.cast(POST.field(field).type)
         if field == "post_id" and pc.any(pc.equal(pc.fill_null(values, ""), "")).as_py():
             raise SchemaError(
-                f"{folder.location}/{self.name}: {columns.post_id!r} holds a null or empty id; "
+                f"{folder.location_of(self.name)}: {columns.post_id!r} holds a null or empty id; "
                 "every post needs an id"
             )
         return values
@@ -92,7 +92,7 @@ def list_row_groups(folder: Folder, names: Sequence[str], columns: Columns) -> L
     def footer(name: str) -> tuple[pq.FileMetaData, frozenset[str]]:
         with _opened(folder, name) as file:
             schema = file.schema_arrow
-            _check_types(schema, columns, f"{folder.location}/{name}")
+            _check_types(schema, columns, folder.location_of(name))
             return file.metadata, _found(schema, columns)
 
     with ThreadPoolExecutor(FOOTERS_AT_ONCE) as threads:
@@ -117,7 +117,7 @@ def _opened(folder: Folder, name: str, **options: Any) -> Iterator[pq.ParquetFil
         with pq.ParquetFile(folder.file(name), filesystem=folder.filesystem, **options) as file:
             yield file
     except (pa.ArrowInvalid, OSError) as error:
-        message = f"{folder.location}/{name}: cannot be read as Parquet ({error})"
+        message = f"{folder.location_of(name)}: cannot be read as Parquet ({error})"
         raise DataError(message) from error
 
 

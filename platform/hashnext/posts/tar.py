@@ -57,7 +57,7 @@ class TarShard(Unit):
                 if suffix.lower() in IMAGE_SUFFIXES:
                     image = _contents(tar, member)
                 elif suffix.lower() == "json":
-                    where = f"{folder.location}/{self.name}, {member.name}"
+                    where = f"{folder.location_of(self.name)}, {member.name}"
                     record = parse(_contents(tar, member), where)
             if key:
                 yield key, record, image
@@ -76,7 +76,7 @@ class TarShard(Unit):
     ) -> Record:
         beside = {columns.image, columns.image_uri}
         given = {name: value for name, value in record.items() if name not in beside}
-        where = f"{folder.location}/{self.name}, {key}.json"
+        where = f"{folder.location_of(self.name)}, {key}.json"
         return post_of({columns.post_id: key} | given, columns, where) | {"image": image}
 
 
@@ -103,7 +103,7 @@ def _opened(folder: Folder, name: str) -> Iterator[tarfile.TarFile]:
         ):
             yield tar
     except (tarfile.TarError, EOFError) as error:
-        raise DataError(f"{folder.location}/{name}: not a whole tar ({error})") from error
+        raise DataError(f"{folder.location_of(name)}: not a whole tar ({error})") from error
 
 
 def _contents(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:

@@ -113,7 +113,7 @@ class ModelPackage:
             model.load_state_dict(weights, assign=True)
         except (SafetensorError, RuntimeError) as error:
             raise DataError(
-                f"{self.folder.location}/{WEIGHTS}: does not fit {CONFIG}: {error}"
+                f"{self.folder.location_of(WEIGHTS)}: does not fit {CONFIG}: {error}"
             ) from error
         model.eval()
         return model
@@ -191,15 +191,17 @@ def _verify(folder: Folder) -> str:
     try:
         expected = dict(folder.read_json(CHECKSUMS))
     except (TypeError, ValueError) as error:
-        raise DataError(f"{folder.location}/{CHECKSUMS}: corrupted: {error}") from error
+        raise DataError(f"{folder.location_of(CHECKSUMS)}: corrupted: {error}") from error
     for name in FILES:
         try:
             found = _sha256(folder, name)
         except FileNotFoundError as error:
-            raise DataError(f"{folder.location}/{name}: missing from the model package") from error
+            raise DataError(
+                f"{folder.location_of(name)}: missing from the model package"
+            ) from error
         if found != expected.get(name):
             raise DataError(
-                f"{folder.location}/{name}: corrupted: SHA-256 {found}, "
+                f"{folder.location_of(name)}: corrupted: SHA-256 {found}, "
                 f"{CHECKSUMS} says {expected.get(name)}"
             )
     return hashlib.sha256(json.dumps(expected, sort_keys=True).encode()).hexdigest()

@@ -16,7 +16,7 @@ from hashnext.errors import DataError, SchemaError
 from hashnext.images.crop import resize_short_side
 from hashnext.images.decode import DecodeLimits, ImageRejected, decode
 from hashnext.shards.identity import IDENTITY_SCHEMA, identity
-from hashnext.storage import absolute, locate
+from hashnext.storage import absolute, base_name, locate
 
 BATCH_ROWS = 256
 THREADS = 4
@@ -57,7 +57,7 @@ class Reference:
     @property
     def name(self) -> str:
         """Last part of the location."""
-        return self.location.rstrip("/").rpartition("/")[2]
+        return base_name(self.location)
 
     def images(self) -> Iterator[tuple[str, bytes | None]]:
         """Id and encoded image of every row."""
