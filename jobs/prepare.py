@@ -13,6 +13,7 @@ from hashnext.outputs import JobFolder
 from hashnext.posts.readers import PostSource
 from hashnext.posts.schema import Columns
 from hashnext.progress import meter
+from hashnext.shards.budget import ErrorBudget
 from hashnext.shards.manifest import Manifest
 from hashnext.shards.part import PrepareConfig
 from hashnext.shards.prepare import prepare
@@ -31,15 +32,20 @@ class Prepare(PrepareConfig):
     """Say that all posts are public where the source has no `public` column."""
     columns: Columns = field(default_factory=Columns)
     """Names of the columns in the source."""
+    max_bad_fraction: float = ErrorBudget.max_bad_fraction
+    """Share of the public posts that may be broken, unreachable or repeated before the job stops.
+    Run again with a larger one, it continues."""
 
     @property
     def settings(self) -> dict[str, Any]:
         """Everything that changes the shards."""
-        return {key: value for key, value in asdict(self).items() if key != "out"}
+        other = ("out", "max_bad_fraction")
+        return {key: value for key, value in asdict(self).items() if key not in other}
 
 
 def main(job: Prepare) -> dict[str, Any]:
     """Run the job and return its result."""
+    budget = ErrorBudget(max_bad_fraction=job.max_bad_fraction)
     source = PostSource.open(job.posts, job.columns, job.assume_public)
     source.require("image")
     references = [Reference.open(location) for location in job.exclude_similar_to]
@@ -54,7 +60,7 @@ def main(job: Prepare) -> dict[str, Any]:
     config = PrepareConfig(**{f.name: getattr(job, f.name) for f in fields(PrepareConfig)})
     with cluster.session(), meter("prepare", source.rows or 0, "posts") as progress:
         cluster.require_shared_locations(posts=job.posts, out=job.out)
-        manifest = prepare(source, folder.folder, config, progress, references)
+        manifest = prepare(source, folder.folder, config, progress, references, budget)
     folder.finish(_figures(manifest, time.monotonic() - started))
     return cli.report(folder)
 

@@ -3,6 +3,7 @@
 import io
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,10 @@ import pytest
 from conftest import PRIVATE, TRUNCATED, Corpus, coloured_posts
 from PIL import Image
 
-from hashnext.errors import PrivacyError, StateError
+from hashnext.errors import DataError, PrivacyError, StateError
 from hashnext.images.decode import encode_jpeg
 from hashnext.posts.readers import PostSource
+from hashnext.shards.duplicates import DuplicatesConfig
 from hashnext.shards.manifest import Manifest
 from hashnext.storage import Folder
 from jobs.prepare import Prepare, main
@@ -76,13 +78,13 @@ def test_a_half_finished_folder_is_continued_to_the_same_bytes(
 
 
 def test_a_repeated_post_id_is_kept_once(ray_session: None, tmp_path: Path) -> None:
-    posts = coloured_posts(24)
+    posts = coloured_posts(100)
     pq.write_table(pa.concat_tables([posts, posts.slice(8, 5)]), tmp_path / "posts.parquet")
     main(Prepare(posts=str(tmp_path / "posts.parquet"), out=str(tmp_path / "out"), size=32))
     manifest = Manifest.read(Folder.at(tmp_path / "out"))
     repeated = [n for n in range(8, 13) if n % PRIVATE and n % TRUNCATED]
     assert manifest.quarantined["repeated_post_id"] == len(repeated)
-    assert manifest.input_posts == 29
+    assert manifest.input_posts == 105
 
 
 def test_posts_and_shards_may_be_uris(ray_session: None, tmp_path: Path) -> None:
@@ -117,6 +119,41 @@ def test_a_manifest_with_image_files_beside_it(ray_session: None, tmp_path: Path
     manifest = Manifest.read(Folder.at(tmp_path / "out"))
     assert manifest.quarantined == {"missing": 1, "private": 2, "truncated": 1}
     assert manifest.input_posts == 12 == manifest.rows + 4
+
+
+def test_a_rotten_source_is_stopped_and_continued_with_a_larger_budget(
+    ray_session: None, tmp_path: Path
+) -> None:
+    (tmp_path / "one.jpg").write_bytes(coloured_posts(2)["image"][1].as_py())
+    rotten, sound, rows = 1024, 300, 1024 + 300
+    posts = pa.table({
+        "post_id": [f"post{n:05d}" for n in range(rows)], "public": [True] * rows,
+        "image_uri": ["gone.jpg"] * rotten + ["one.jpg"] * sound, "hashtags": [["dog"]] * rows,
+    })  # fmt: skip
+    pq.write_table(posts, tmp_path / "posts.parquet", row_group_size=1024)
+    job = Prepare(
+        posts=str(tmp_path / "posts.parquet"), out=str(tmp_path / "out"), size=32,
+        duplicates=DuplicatesConfig(remove="none"),
+    )  # fmt: skip
+    with pytest.raises(DataError, match="1,024 of 1,024 public posts so far are bad") as caught:
+        main(job)
+    assert "1,024 missing, such as post00000 (FileNotFoundError" in str(caught.value)
+    assert not (tmp_path / "out" / "manifest.json").exists()
+    first = tmp_path / "out" / "records" / "part-000000.json"
+    made = first.stat().st_mtime_ns
+    assert main(replace(job, max_bad_fraction=1))["counts"]["shard_rows"] == sound
+    assert first.stat().st_mtime_ns == made, "what was prepared is kept"
+    assert Manifest.read(Folder.at(tmp_path / "out")).quarantined == {"missing": rotten}
+
+
+def test_too_many_repeated_ids_are_found_at_the_end(ray_session: None, tmp_path: Path) -> None:
+    posts = patterned_posts(10)
+    pq.write_table(pa.concat_tables([posts] * 2), tmp_path / "posts.parquet")
+    job = Prepare(posts=str(tmp_path / "posts.parquet"), out=str(tmp_path / "out"), size=32)
+    with pytest.raises(DataError, match=r"10 of 20 public posts are bad.*10 repeated_post_id"):
+        main(job)
+    assert not (tmp_path / "out" / "manifest.json").exists()
+    assert main(replace(job, max_bad_fraction=0.5))["counts"]["shard_rows"] == 10
 
 
 def test_tinygram_is_sorted_as_its_truth_says(

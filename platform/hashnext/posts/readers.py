@@ -7,7 +7,7 @@
 Units are independent of each other, so that Ray tasks can read them anywhere.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -15,8 +15,9 @@ from pathlib import Path
 import pyarrow as pa
 
 from hashnext.errors import DataError, SchemaError
-from hashnext.posts import gate, image_files, tombstones
+from hashnext.posts import gate, tombstones
 from hashnext.posts.discovery import are_shards, find_files, suffix
+from hashnext.posts.fetch import FetchConfig, Fetched, fetch
 from hashnext.posts.jsonl import list_lines
 from hashnext.posts.parquet import list_row_groups
 from hashnext.posts.schema import POST, Columns, Listing, Unit
@@ -25,6 +26,8 @@ from hashnext.posts.tombstones import Tombstones
 from hashnext.storage import Folder, absolute
 
 LISTERS = {".parquet": list_row_groups, ".jsonl": list_lines, ".tar": list_tars}
+MAX_BYTES = 64 << 20
+"""Longest image file that `read` fetches; `images` is told its own limit."""
 EITHER = {
     "hashtags": ("hashtags", "caption"),
     "image": ("image", "image_uri"),
@@ -142,10 +145,32 @@ class PostSource:
             table, unstated_is_public=self.unstated_is_public, tombstoned=self.tombstoned
         )
         if from_files:
-            images = image_files.load(table["image_uri"].to_pylist(), self.folder)
+            found = self.images(table.drop_columns("image"), FetchConfig(), MAX_BYTES)
+            images = [image if isinstance(image, bytes) else None for image in found]
             index = table.column_names.index("image")
             table = table.set_column(index, "image", pa.array(images, pa.binary()))
         return table.select(list(fields))
+
+    def without_images(self) -> list[str]:
+        """Names of the columns of `POST`, but for `image` where images lie in files of their own.
+
+        What `read` gives of these can be handed to `images`, a few of which are held at a time.
+        """
+        return [name for name in POST.names if name != "image" or name in self.found]
+
+    def images(self, posts: pa.Table, config: FetchConfig, max_bytes: int) -> Iterator[Fetched]:
+        """The encoded images of posts, one after the other; None where a post has none.
+
+        Args:
+            posts: what `read` gives for `without_images()`.
+            config: how patiently files are fetched.
+            max_bytes: longest file that is fetched.
+        """
+        if "image" not in posts.column_names:
+            yield from fetch(posts["image_uri"].to_pylist(), self.folder, config, max_bytes)
+            return
+        for chunk in posts["image"].chunks:
+            yield from (image.as_py() for image in chunk)
 
     def public_tags(self, unit: Unit) -> pa.Table:
         """Ids and tags of a unit's public posts, in their order: the quick way to count tags.

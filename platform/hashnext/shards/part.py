@@ -4,6 +4,7 @@ Beside the rows a part collects what each picture is known by, from which copies
 """
 
 import hashlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +15,7 @@ import tyro
 from hashnext.errors import ConfigError
 from hashnext.images.crop import resize_short_side
 from hashnext.images.decode import RGB, DecodeLimits, ImageRejected, decode, encode_jpeg
+from hashnext.posts.fetch import FetchConfig, Fetched, NotFetched
 from hashnext.shards.duplicates import DuplicatesConfig
 from hashnext.shards.identity import IDENTITY_SCHEMA, identity
 from hashnext.shards.manifest import SHARD_SCHEMA, ShardFile
@@ -33,6 +35,8 @@ class PrepareConfig:
     """JPEG quality of the stored image, 1 to 100."""
     limits: DecodeLimits = field(default_factory=DecodeLimits)
     """What is refused undecoded."""
+    fetch: FetchConfig = field(default_factory=FetchConfig)
+    """How images are fetched that lie in files of their own."""
     duplicates: DuplicatesConfig = field(default_factory=DuplicatesConfig)
     """Which posts count as copies of others."""
     exclude_similar_to: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
@@ -68,16 +72,16 @@ class PartBuilder:
     tombstoned: frozenset[str] = frozenset()
     """Ids of posts that were taken down."""
 
-    def add(self, posts: pa.Table) -> None:
-        """Add posts (post_id, image, image_uri, hashtags, public)."""
-        for batch in posts.to_batches(max_chunksize=ROW_GROUP_ROWS):
-            for post in batch.to_pylist():
-                image = _image(post, self.config, self.tombstoned)
-                if isinstance(image, Rejection):
-                    self.rejections.append(image)
-                else:
-                    self.rows.append(_shard_row(post, image, self.config))
-                    self.identities.append(identity(post["post_id"], post["image"], image))
+    def add(self, posts: pa.Table, images: Iterable[Fetched]) -> None:
+        """Add posts (post_id, hashtags, public) and their encoded images, in the same order."""
+        for post, data in zip(_rows(posts), images, strict=True):
+            image = _image(post, data, self.config, self.tombstoned)
+            if isinstance(image, Rejection):
+                self.rejections.append(image)
+            else:
+                assert isinstance(data, bytes)
+                self.rows.append(_shard_row(post, image, self.config))
+                self.identities.append(identity(post["post_id"], data, image))
 
     def table(self) -> pa.Table:
         """The shard rows so far, in the order added."""
@@ -102,17 +106,22 @@ def write_part(folder: Folder, name: str, rows: pa.Table) -> ShardFile:
     return ShardFile(name, rows.num_rows, data.size, hashlib.sha256(data).hexdigest(), groups)
 
 
+def _rows(posts: pa.Table) -> Iterator[dict[str, Any]]:
+    for batch in posts.select(["post_id", "hashtags", "public"]).to_batches(ROW_GROUP_ROWS):
+        yield from batch.to_pylist()
+
+
 def _image(
-    post: dict[str, Any], config: PrepareConfig, tombstoned: frozenset[str]
+    post: dict[str, Any], data: Fetched, config: PrepareConfig, tombstoned: frozenset[str]
 ) -> RGB | Rejection:
     if post["post_id"] in tombstoned:
         return Rejection(post["post_id"], "gate", "tombstoned", "taken down")
     if not post["public"]:
         return Rejection(post["post_id"], "gate", "private", "not stated public")
-    if post["image"] is None and post["image_uri"]:
-        return Rejection(post["post_id"], "fetch", "missing", "no file at its image_uri")
+    if isinstance(data, NotFetched):
+        return Rejection(post["post_id"], "fetch", data.reason, data.detail)
     try:
-        image = decode(post["image"], config.limits, config.size)
+        image = decode(data, config.limits, config.size)
     except ImageRejected as error:
         return Rejection(post["post_id"], "decode", error.reason, error.detail)
     return resize_short_side(image, config.size)

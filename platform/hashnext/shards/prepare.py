@@ -2,21 +2,23 @@
 
 A part's rows depend only on its units, and its record is written after its file, so a killed run
 continues where it was and ends with the same bytes. Then repeated ids and copies are taken out
-(`settle.py`). The manifest comes last.
+(`settle.py`). The manifest comes last, unless too much of the source is bad (`budget.py`).
 """
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from itertools import chain
 from typing import Any
 
 import pyarrow as pa
 import ray
 
 from hashnext.posts.readers import PostSource
-from hashnext.posts.schema import POST, Unit
+from hashnext.posts.schema import Unit
 from hashnext.progress import Meter
 from hashnext.shards import records
+from hashnext.shards.budget import ErrorBudget, Tally
 from hashnext.shards.manifest import (
     QUARANTINE,
     QUARANTINE_SCHEMA,
@@ -36,7 +38,8 @@ def prepare(
     out: Folder,
     config: PrepareConfig,
     meter: Meter,
-    references: Sequence[Reference] = (),
+    references: Sequence[Reference],
+    budget: ErrorBudget,
 ) -> Manifest:
     """Turn every post of `source` into a shard row or a quarantine row.
 
@@ -46,18 +49,25 @@ def prepare(
         config: how images are stored, and which copies are removed.
         meter: told the number of posts done.
         references: evaluation sets; posts that show one of their images are quarantined.
+        budget: how many posts may be bad.
 
     Returns:
         The manifest, already written.
+
+    Raises:
+        DataError: the source breaks while it is read, or too many posts are bad; finished parts
+            are kept, and there is no manifest.
     """
     parts = group_units(source.units, PART_ROWS)
     finished = [part for part in range(len(parts)) if records.is_intact(out, part)]
     todo = sorted(set(range(len(parts))) - set(finished))
-    done = sum(records.read(out, part).posts for part in finished)
-    for posts in _run_parts(source, out, config, parts, todo):
-        done += posts
-        meter.update(done)
+    tally = Tally()
+    for part in chain(finished, _run_parts(source, out, config, parts, todo)):
+        tally.add(records.read(out, part))
+        meter.update(tally.posts)
+        budget.check(tally, complete=False)
     settle(out, config, len(parts), references)
+    budget.check(_tally(out, len(parts)), complete=True)
     return commit(out, config, len(parts))
 
 
@@ -82,13 +92,14 @@ def prepare_part(
     config: PrepareConfig,
     parts: list[list[Unit]],
 ) -> dict[str, Any]:
-    """Ray Data task: prepare the part numbered `batch["part"]`; returns the posts in it."""
+    """Ray Data task: prepare the part numbered `batch["part"]`; returns that number."""
     part = int(batch["part"][0])
     builder = PartBuilder(config, tombstoned=frozenset(source.tombstoned.to_pylist()))
     for unit in parts[part]:
-        builder.add(source.read(unit, POST.names))
+        posts = source.read(unit, source.without_images())
+        builder.add(posts, source.images(posts, config.fetch, config.limits.max_bytes))
     records.write(out, part, builder)
-    return {"posts": [len(builder.rows) + len(builder.rejections)]}
+    return {"part": [part]}
 
 
 def _run_parts(
@@ -102,19 +113,32 @@ def _run_parts(
         batch_size=1,
     )
     for row in dataset.iter_rows():
-        yield int(row["posts"])
+        yield int(row["part"])
+
+
+def _tally(out: Folder, num_parts: int) -> Tally:
+    tally = Tally()
+    for part in range(num_parts):
+        tally.add(records.read(out, part))
+    return tally
 
 
 def commit(out: Folder, config: PrepareConfig, num_parts: int) -> Manifest:
     """Write the quarantine and the manifest of settled parts; the shards are whole from now."""
-    made = [records.read(out, part) for part in range(num_parts)]
-    rejected = [asdict(rejection) for record in made for rejection in record.quarantine]
-    out.write_table(QUARANTINE, pa.Table.from_pylist(rejected, schema=QUARANTINE_SCHEMA))
-    by_reason = Counter(row["reason"] for row in rejected)
+    tally, files, by_reason = Tally(), [], Counter[str]()
+    quarantine = [QUARANTINE_SCHEMA.empty_table()]
+    for part in range(num_parts):
+        record = records.read(out, part)
+        tally.add(record)
+        files.append(record.file)
+        rows = [asdict(rejection) for rejection in record.quarantine]
+        by_reason.update(row["reason"] for row in rows)
+        quarantine.append(pa.Table.from_pylist(rows, schema=QUARANTINE_SCHEMA))
+    out.write_table(QUARANTINE, pa.concat_tables(quarantine).combine_chunks())
     manifest = Manifest(
         settings=asdict(config),
-        files=tuple(record.file for record in made if record.file.rows),
-        input_posts=sum(record.posts for record in made),
+        files=tuple(file for file in files if file.rows),
+        input_posts=tally.posts,
         quarantined=dict(sorted(by_reason.items())),
     )
     manifest.write(out)
