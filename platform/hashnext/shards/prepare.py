@@ -117,6 +117,7 @@ def _run_parts(
 
 
 def _tally(out: Folder, num_parts: int) -> Tally:
+    """The counts of parts that have been settled, too."""
     tally = Tally()
     for part in range(num_parts):
         tally.add(records.read(out, part))
@@ -125,11 +126,10 @@ def _tally(out: Folder, num_parts: int) -> Tally:
 
 def commit(out: Folder, config: PrepareConfig, num_parts: int) -> Manifest:
     """Write the quarantine and the manifest of settled parts; the shards are whole from now."""
-    tally, files, by_reason = Tally(), [], Counter[str]()
+    files, by_reason = [], Counter[str]()
     quarantine = [QUARANTINE_SCHEMA.empty_table()]
     for part in range(num_parts):
         record = records.read(out, part)
-        tally.add(record)
         files.append(record.file)
         rows = [asdict(rejection) for rejection in record.quarantine]
         by_reason.update(row["reason"] for row in rows)
@@ -138,7 +138,7 @@ def commit(out: Folder, config: PrepareConfig, num_parts: int) -> Manifest:
     manifest = Manifest(
         settings=asdict(config),
         files=tuple(file for file in files if file.rows),
-        input_posts=tally.posts,
+        input_posts=sum(file.rows for file in files) + sum(by_reason.values()),
         quarantined=dict(sorted(by_reason.items())),
     )
     manifest.write(out)
