@@ -2,8 +2,8 @@
 
     uv run -m jobs.submit --address http://HEAD:8265 -- jobs.pretrain nano --shards s3://...
 
-HASHNEXT_* and MLFLOW_TRACKING_URI are passed on. A cluster that asks for a token gets
-RAY_AUTH_TOKEN, with RAY_AUTH_MODE=token.
+HASHNEXT_*, MLFLOW_TRACKING_URI and where S3 is (AWS_ENDPOINT_URL, AWS_REGION) are passed on; keys
+are not. A cluster that asks for a token gets RAY_AUTH_TOKEN, with RAY_AUTH_MODE=token.
 """
 
 import asyncio

@@ -34,21 +34,13 @@ class JobFolder:
 
         Raises:
             StateError: the folder holds other files, or belongs to a job with other settings; the
-                message names the fields that differ.
+                message names the fields that differ. Or it cannot be read or written.
         """
         folder = Folder.at(out)
-        wanted = {"job": job, **flatten(settings)}
-        if folder.names() == [SETTINGS]:  # whoever claimed it has left nothing else
-            folder.write_json(SETTINGS, wanted)
-        elif folder.has(SETTINGS):
-            _check_same(folder, folder.read_json(SETTINGS), wanted)
-        elif folder.names():
-            raise StateError(
-                f"--out {folder.location}: holds files but no {SETTINGS}; "
-                "name an empty or a new folder"
-            )
-        else:
-            folder.write_json(SETTINGS, wanted)
+        try:
+            _claim(folder, {"job": job, **flatten(settings)})
+        except OSError as error:
+            raise StateError(f"--out {folder.location}: cannot be used ({error})") from error
         return cls(folder, folder.has(RESULT))
 
     @property
@@ -77,6 +69,18 @@ def flatten(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[prefix + key] = str(value) if isinstance(value, Path) else value
     return flat
+
+
+def _claim(folder: Folder, wanted: dict[str, Any]) -> None:
+    names = folder.names()
+    if names in ([], [SETTINGS]):  # nobody was here, or whoever claimed it has left nothing else
+        folder.write_json(SETTINGS, wanted)
+    elif SETTINGS in names:
+        _check_same(folder, folder.read_json(SETTINGS), wanted)
+    else:
+        raise StateError(
+            f"--out {folder.location}: holds files but no {SETTINGS}; name an empty or a new folder"
+        )
 
 
 def _check_same(folder: Folder, found: dict[str, Any], wanted: dict[str, Any]) -> None:

@@ -14,6 +14,12 @@ import os
 import subprocess
 from pathlib import Path
 
+ADDRESSES = (
+    "MLFLOW_TRACKING_URI", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+)  # fmt: skip
+"""Variables that say where servers are; those of AWS are read by pyarrow."""
+
 
 def home() -> Path:
     """Folder of local state, absolute; created when missing."""
@@ -74,8 +80,11 @@ def _home() -> Path:
 
 
 def job_environment() -> dict[str, str]:
-    """Variables that a submitted job must see as we do; its copy of the code has no git."""
+    """Variables that a submitted job must see as we do; its copy of the code has no git.
+
+    Keys of an object store are not among them: they would be shown with the job. Its nodes have
+    their own.
+    """
     ours = {key: value for key, value in os.environ.items() if key.startswith("HASHNEXT_")}
-    if uri := os.environ.get("MLFLOW_TRACKING_URI"):
-        ours["MLFLOW_TRACKING_URI"] = uri
+    ours |= {key: os.environ[key] for key in ADDRESSES if os.environ.get(key)}
     return ours | {"HASHNEXT_GIT_COMMIT": git_commit()}

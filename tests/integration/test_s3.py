@@ -20,6 +20,7 @@ from pyarrow import fs
 
 from hashnext.errors import DataError, StateError
 from hashnext.hashtags.vocabulary import Vocabulary
+from hashnext.outputs import JobFolder
 from hashnext.posts.readers import PostSource
 from hashnext.recipes import recipe
 from hashnext.shards.manifest import Manifest
@@ -165,6 +166,8 @@ def test_places_that_are_not_there_are_one_line(store: Store) -> None:
     elsewhere = store.uri("x").replace("bucket", "nobodys-bucket")
     with pytest.raises(DataError):
         PostSource.open(elsewhere)
+    with pytest.raises(StateError, match=r"nobodys-bucket.*cannot be used"):
+        JobFolder.claim(elsewhere, "prepare", {})
 
 
 def test_a_writer_that_dies_leaves_no_object(store: Store) -> None:

@@ -65,11 +65,14 @@ def test_settings_and_commit_are_passed_on_and_no_more(monkeypatch: pytest.Monke
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow.test")
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "secret")
     monkeypatch.setenv("HASHNEXT_HOME", "/data/home")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://minio.test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     passed = settings.job_environment()
     assert passed["HASHNEXT_GIT_COMMIT"] == settings.git_commit()
     assert passed["HASHNEXT_HOME"] == "/data/home"
     assert passed["MLFLOW_TRACKING_URI"] == "http://mlflow.test"
-    assert "MLFLOW_TRACKING_PASSWORD" not in passed, "a job's settings are shown to everybody"
+    assert passed["AWS_ENDPOINT_URL"] == "http://minio.test"
+    assert "secret" not in passed.values(), "a job's settings are shown to everybody"
 
 
 def test_address_must_be_http() -> None:
