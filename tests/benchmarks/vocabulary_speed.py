@@ -12,14 +12,11 @@ the driver and all of Ray's processes, sampled. Run from the repository root:
 """
 
 import argparse
-import os
 import statistics
 import tempfile
-import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
@@ -33,13 +30,14 @@ from hashnext.hashtags.count import CountTags, tally
 from hashnext.posts.identity import held_out, post_keys
 from hashnext.posts.readers import PostSource
 from hashnext.progress import Stopwatch
+from tests.benchmarks.memory import memory, peak_memory
 from tests.benchmarks.post_lists import write_posts
+from tests.benchmarks.table import row
 
 MAX_COUNTING = 2.0
 MAX_BUILD = 8.0
 MAX_GROWTH = 12.0
 MAX_MEMORY_GROWTH = 2.0
-SAMPLE_EVERY_S = 0.1
 
 T = TypeVar("T")
 
@@ -82,53 +80,6 @@ def timed(work: Callable[[], T]) -> tuple[float, T]:
     started = time.perf_counter()
     result = work()
     return time.perf_counter() - started, result
-
-
-@contextmanager
-def peak_memory() -> Iterator[list[int]]:
-    """Highest `memory()` during the block, as the only item of a list."""
-    peak, done = [memory()], threading.Event()
-
-    def sample() -> None:
-        while not done.wait(SAMPLE_EVERY_S):
-            peak[0] = max(peak[0], memory())
-
-    thread = threading.Thread(target=sample)
-    thread.start()
-    try:
-        yield peak
-    finally:
-        done.set()
-        thread.join()
-
-
-def memory() -> int:
-    """Bytes held by this process and all below it (Ray's are), the object store counted once."""
-    status = {}
-    for path in Path("/proc").glob("[0-9]*/status"):
-        with suppress(OSError):  # gone meanwhile
-            lines = (line.split(":", 1) for line in path.read_text().splitlines())
-            status[int(path.parent.name)] = {key: value.split() for key, value in lines}
-    parent = {pid: int(fields["PPid"][0]) for pid, fields in status.items()}
-    family = [status[pid] for pid in parent if os.getpid() in _line(pid, parent)]
-    anonymous, shared = (
-        [int(fields[key][0]) * 1024 for fields in family if key in fields]
-        for key in ("RssAnon", "RssShmem")
-    )
-    return sum(anonymous) + max(shared)
-
-
-def _line(pid: int, parent: dict[int, int]) -> Iterator[int]:
-    """A process, its parent, and so on."""
-    while pid in parent:
-        yield pid
-        pid = parent[pid]
-
-
-def row(what: str, figure: str, target: str = "", met: bool = True) -> None:
-    """Print one line of the table."""
-    verdict = ("met" if met else "MISSED") if target else ""
-    print(f"{what:<46} {figure:>12}  {target:<14} {verdict}", flush=True)
 
 
 def ratio(what: str, value: float, limit: float) -> None:

@@ -20,8 +20,9 @@ from hashnext.images.hamming import pairs_within
 from hashnext.shards.identity import Pictures
 
 EXACT, NEAR, EVALUATION = "exact_duplicate", "near_duplicate", "similar_to_evaluation"
-QUERIES_AT_ONCE = 1 << 18
-"""Hashes looked up at a time, so that memory does not grow with the number of pairs met."""
+PICTURES_AT_ONCE = 12_000
+"""Pictures looked up at a time, with 22 hashes each, so that memory does not grow with the number
+of pairs met."""
 
 Rows = NDArray[np.int64]
 
@@ -153,14 +154,14 @@ def _suspects(hashes: NDArray[np.uint64], rows: Rows, radius: int) -> Iterator[t
     different = np.ones(len(anchors), bool)
     different[1::ANCHORS] = anchors[1::ANCHORS] != anchors[::ANCHORS]
     anchors, anchor_rows = anchors[different], anchor_rows[different]
-    views = np.concatenate([hashes[rows].ravel(), hashes[rows].ravel() ^ MIRROR])
-    view_rows = np.tile(np.repeat(rows, HASHES), 2)
     size = len(hashes)
     found = [np.empty(0, np.int64)]
-    for start in range(0, len(views), QUERIES_AT_ONCE):
-        piece = slice(start, start + QUERIES_AT_ONCE)
-        for query, place, _ in pairs_within(views[piece], anchors, radius):
-            one, other = view_rows[piece][query], anchor_rows[place]
+    for start in range(0, len(rows), PICTURES_AT_ONCE):
+        some = rows[start : start + PICTURES_AT_ONCE]
+        views = np.concatenate([hashes[some].ravel(), hashes[some].ravel() ^ MIRROR])
+        view_rows = np.tile(np.repeat(some, HASHES), 2)
+        for query, place, _ in pairs_within(views, anchors, radius):
+            one, other = view_rows[query], anchor_rows[place]
             pairs = np.minimum(one, other) * size + np.maximum(one, other)
             found.append(np.unique(pairs[one != other]))
     for pair in np.unique(np.concatenate(found)).tolist():
