@@ -1,12 +1,24 @@
 """Crops: inside the image, of the right size, and like torchvision's in distribution."""
 
+import io
+
 import numpy as np
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from torchvision.transforms import RandomResizedCrop
 
-from hashnext.images.crop import ATTEMPTS, centre_crop, crop, random_crop_box, resize_short_side
+from hashnext.images.crop import (
+    ATTEMPTS,
+    Box,
+    centre_crop,
+    crop,
+    random_crop_box,
+    resize_short_side,
+)
+from hashnext.images.decode import DecodeLimits, decode, encode_jpeg, opened
+from hashnext.images.region import MIN_SHRINK, decode_region, least_size
 
 
 @settings(max_examples=100, deadline=None)
@@ -48,3 +60,62 @@ def test_the_centre_crop_is_central() -> None:
 def test_a_box_of_the_whole_image_is_the_image() -> None:
     image = np.random.default_rng(0).integers(0, 256, (32, 32, 3)).astype(np.uint8)
     assert (crop(image, (0, 0, 32, 32), 32) == image).all()
+
+
+def waves(width: int, height: int) -> np.ndarray:
+    """A smooth picture, which loses little by JPEG or by scaling."""
+    x, y = np.meshgrid(np.linspace(0, 6, width), np.linspace(0, 4, height))
+    bands = [127 + 120 * np.sin(x + y), 127 + 120 * np.cos(x), 127 + 120 * np.sin(y)]
+    return np.stack(bands, axis=2).astype(np.uint8)
+
+
+@settings(max_examples=60)
+@given(
+    st.integers(20, 900), st.integers(20, 900), st.integers(8, 128), st.floats(0.05, 1),
+    st.integers(0, 999),
+)  # fmt: skip
+def test_a_reduced_box_is_never_smaller_than_the_output(
+    width: int, height: int, size: int, min_area: float, seed: int
+) -> None:
+    box = random_crop_box(width, height, min_area, np.random.default_rng(seed).random((11, 2)))
+    least = least_size(width, height, box, size)
+    across, down = (box[2] - box[0]) / size, (box[3] - box[1]) / size
+    if least is None:
+        assert min(across, down) < MIN_SHRINK * 1.1, "else it could have been reduced"
+        return
+    data = encode_jpeg(np.zeros((height, width, 3), dtype=np.uint8))
+    with opened(data, DecodeLimits()) as picture:
+        found = picture.pixels(least, MIN_SHRINK)
+    assert found.shape[0] * MIN_SHRINK <= height + 1
+    assert found.shape[1] * MIN_SHRINK <= width + 1
+    assert (box[2] - box[0]) * found.shape[1] / width >= size
+    assert (box[3] - box[1]) * found.shape[0] / height >= size
+
+
+def test_a_crop_shows_the_same_at_every_scale() -> None:
+    data = encode_jpeg(waves(1200, 900), 95)
+    full = decode(data, DecodeLimits())
+    boxes: list[Box] = [(0, 0, 1200, 900), (100, 50, 900, 800), (600, 400, 800, 560)]
+    for box in boxes:
+        found = decode_region(data, DecodeLimits(), lambda *_, box=box: box, 64)
+        difference = np.abs(found.astype(int) - crop(full, box, 64).astype(int))
+        assert difference.max() <= 8
+
+
+def test_a_turned_photo_is_measured_upright() -> None:
+    upright = waves(400, 800)
+    image = Image.fromarray(np.rot90(upright))
+    exif = image.getexif()
+    exif[0x0112] = 6  # to be turned clockwise
+    stream = io.BytesIO()
+    image.save(stream, "JPEG", quality=95, exif=exif)
+    sizes: list[tuple[int, int]] = []
+
+    def box(width: int, height: int) -> Box:
+        sizes.append((width, height))
+        return (0, 0, width, height / 2)
+
+    found = decode_region(stream.getvalue(), DecodeLimits(), box, 64)
+    assert sizes == [(400, 800)]
+    difference = np.abs(found.astype(int) - crop(upright, (0, 0, 400, 400), 64).astype(int))
+    assert difference.max() <= 10

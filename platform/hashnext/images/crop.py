@@ -11,6 +11,8 @@ from PIL import Image
 
 from hashnext.images.decode import RGB
 
+Box = tuple[float, float, float, float]
+"""left, top, right, bottom in pixels; may be fractional."""
 ASPECT = (3 / 4, 4 / 3)
 """Range of a random crop's aspect ratio."""
 ATTEMPTS = 10
@@ -38,22 +40,28 @@ def centre_crop(image: RGB, size: int, crop_fraction: float = 0.875) -> RGB:
         uint8 (size, size, 3).
     """
     height, width = image.shape[:2]
+    return crop(image, centre_box(width, height, crop_fraction), size)
+
+
+def centre_box(width: int, height: int, crop_fraction: float = 0.875) -> Box:
+    """Central square of `crop_fraction` of the short side."""
     side = min(height, width) * crop_fraction
     left, top = (width - side) / 2, (height - side) / 2
-    return crop(image, (left, top, left + side, top + side), size)
+    return left, top, left + side, top + side
 
 
-def crop(image: RGB, box: tuple[float, float, float, float], size: int) -> RGB:
-    """Resize the box (left, top, right, bottom; pixels, may be fractional) to (size, size, 3)."""
+def crop(image: RGB, box: Box, size: int) -> RGB:
+    """Resize a box of an image to uint8 (size, size, 3)."""
+    height, width = image.shape[:2]
+    left, top, right, bottom = box
+    box = left, top, min(right, width), min(bottom, height)  # rounding may lead a hair beyond
     resized = Image.fromarray(image).resize(
         (size, size), Image.Resampling.BILINEAR, box=box, reducing_gap=2.0
     )
     return np.asarray(resized, dtype=np.uint8)
 
 
-def random_crop_box(
-    width: int, height: int, min_area: float, uniforms: NDArray[np.float64]
-) -> tuple[float, float, float, float]:
+def random_crop_box(width: int, height: int, min_area: float, uniforms: NDArray[np.float64]) -> Box:
     """Box of a random resized crop, torchvision's RandomResizedCrop in distribution.
 
     Args:
@@ -78,7 +86,7 @@ def random_crop_box(
     return left, top, left + box_width, top + box_height
 
 
-def _largest_central_box(width: int, height: int) -> tuple[float, float, float, float]:
+def _largest_central_box(width: int, height: int) -> Box:
     box_width = min(width, height * ASPECT[1])
     box_height = min(height, width / ASPECT[0])
     left, top = (width - box_width) / 2, (height - box_height) / 2

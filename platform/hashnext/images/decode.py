@@ -6,6 +6,8 @@ other format goes through Pillow, which checks the size before it decodes.
 
 import io
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,6 +65,54 @@ def decode(data: bytes | None, limits: DecodeLimits, min_side: int | None = None
     Raises:
         ImageRejected: with the reason.
     """
+    with opened(data, limits) as picture:
+        return picture.pixels(None if min_side is None else (min_side, min_side))
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image whose header has been read and found within the limits."""
+
+    data: bytes
+    header: Image.Image
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels, upright."""
+        width, height = self.header.size
+        return (height, width) if self._orientation >= 5 else (width, height)
+
+    def pixels(self, least: tuple[int, int] | None = None, min_factor: float = 1) -> RGB:
+        """Decode: uint8 (H, W, 3).
+
+        Args:
+            least: width and height, upright, that a JPEG is decoded at or above; None: full size.
+            min_factor: a JPEG is reduced by this or more, or not at all.
+
+        Raises:
+            ImageRejected: with the reason.
+        """
+        if self.header.format != "JPEG" or self.header.mode not in ("RGB", "L"):
+            return _decode_with_pillow(self.header)
+        width, height = least or (0, 0)
+        if self._orientation >= 5:
+            width, height = height, width
+        factor = min_factor if least else 1
+        return _upright(_decode_jpeg(self.data, width, height, factor), self._orientation)
+
+    @property
+    def _orientation(self) -> int:
+        found = self.header.getexif().get(ORIENTATION_TAG)
+        return found if isinstance(found, int) and 1 <= found <= 8 else 1
+
+
+@contextmanager
+def opened(data: bytes | None, limits: DecodeLimits) -> Iterator[Picture]:
+    """Read an image's header and check the limits; the block may then decode it.
+
+    Raises:
+        ImageRejected: with the reason.
+    """
     if not data:
         raise ImageRejected("empty", "no bytes")
     if len(data) > limits.max_bytes:
@@ -75,9 +125,7 @@ def decode(data: bytes | None, limits: DecodeLimits, min_side: int | None = None
             raise ImageRejected(
                 "oversized", f"{width} x {height} pixels, at most {limits.max_pixels}"
             )
-        if image.format == "JPEG" and image.mode in ("RGB", "L"):
-            return _upright(_decode_jpeg(data, min_side), image)
-        return _decode_with_pillow(image)
+        yield Picture(data, image)
 
 
 def encode_jpeg(image: RGB, quality: int = 90) -> bytes:
@@ -102,20 +150,19 @@ def _rejected(error: Exception) -> ImageRejected:
     return ImageRejected("truncated" if truncated else "broken", str(error))
 
 
-def _decode_jpeg(data: bytes, min_side: int | None) -> RGB:
-    side = min_side or 0
+def _decode_jpeg(data: bytes, min_width: int, min_height: int, min_factor: float) -> RGB:
     try:
         image: RGB = simplejpeg.decode_jpeg(
-            data, "RGB", min_height=side, min_width=side, min_factor=1, strict=True
-        )
+            data, "RGB", min_height=min_height, min_width=min_width, min_factor=min_factor,
+            strict=True,
+        )  # fmt: skip
     except ValueError as error:
         raise _rejected(error) from error
     return image
 
 
-def _upright(image: RGB, header: Image.Image) -> RGB:
-    orientation = header.getexif().get(ORIENTATION_TAG, 1)
-    if orientation in (1, None):
+def _upright(image: RGB, orientation: int) -> RGB:
+    if orientation == 1:
         return image
     if orientation >= 5:
         image = image.transpose(1, 0, 2)
