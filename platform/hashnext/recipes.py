@@ -52,6 +52,7 @@ def resnext101(width_per_group: int) -> PretrainConfig:
     return replace(
         resnext50_32x4d(),
         model=ResNeXtConfig(blocks=(3, 4, 23, 3), width_per_group=width_per_group),
+        stream=StreamConfig(size=224, streams=2_016, lanes=4),
         schedule=ScheduleConfig(images=940_000_000, warmup_images=50_000_000, halvings=10),
         batch=8_064,
         resampling=ResamplingConfig(alpha=0.5),

@@ -4,16 +4,25 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from conftest import Corpus
 
 from hashnext.hashtags.corpus import read_corpus
 from hashnext.hashtags.cut import recount
 from hashnext.hashtags.vocabulary import Vocabulary
+from hashnext.posts.identity import post_keys
 from hashnext.posts.readers import PostSource
 from hashnext.recipes import recipe
 from hashnext.shards.ledger import Ledger
-from hashnext.shards.stream import Batch, TrainingSet, evaluation_batches, training_batches
+from hashnext.shards.missing import key_name, missing_posts
+from hashnext.shards.stream import (
+    Batch,
+    StreamConfig,
+    TrainingSet,
+    evaluation_batches,
+    training_batches,
+)
 from hashnext.storage import Folder
 from hashnext.training.local import run_locally
 from hashnext.training.pretrain import Plan, plan
@@ -47,7 +56,7 @@ def batches(data: TrainingSet, start: int = 0, rank: int = 0, world: int = 1) ->
 def ledger(shares: list[list[Batch]]) -> str:
     ledgers = []
     for share in shares:
-        one = Ledger.empty(16)
+        one = Ledger.empty(StreamConfig().streams)
         for batch in share:
             samples = batch.samples
             one.add(samples.streams, samples.epochs, batch.keys, samples.repeats)
@@ -116,6 +125,14 @@ def test_a_damaged_row_group_is_skipped_and_named(corpus: Corpus, tmp_path: Path
     skipped = {group: error for batch in found for group, error in batch.skipped.items()}
     assert len(skipped) == 1
     (group,) = skipped
+    missing = {key: of for batch in found for key, of in batch.missing.items()}
     order = planned.run.training.order().take(0, IMAGES)
     sound = planned.run.training.index.row_groups[order.posts] != group
     assert (np.concatenate([b.samples.posts for b in found]) == order.posts[sound]).all()
+
+    training = planned.run.training
+    assert set(missing) == {key_name(key) for key in training.index.keys[order.posts[~sound]]}
+    named = missing_posts(training.shards, training.manifest, missing, skipped)
+    ids = pa.array([row["post_id"] for row in named])
+    assert [key_name(key) for key in post_keys(ids)] == sorted(missing)
+    assert {(row["file"], row["error"]) for row in named} == {(part.name, skipped[group])}

@@ -10,15 +10,14 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from hashnext.images import crop
-from hashnext.images.decode import RGB, DecodeLimits, decode
+from hashnext.images.decode import RGB, DecodeLimits
+from hashnext.images.region import decode_region
 from hashnext.shards.draws import uniforms
 from hashnext.shards.index import LabelIndex
 from hashnext.shards.manifest import Manifest
 from hashnext.shards.order import Samples
 from hashnext.storage import Folder
 
-CACHED_ROW_GROUPS = 64
-"""Row groups that an actor keeps: a batch reads a few rows from each of 16 or more."""
 CROP_DRAW = 5  # what a draw is for, beside those of shards.order
 
 
@@ -28,12 +27,14 @@ class ShardReader:
 
     shards: Folder
     manifest: Manifest
+    cached: int
+    """Row groups kept in memory, those used last: enough for all that are read by turns."""
     cache: OrderedDict[int, pa.ChunkedArray]
 
     @classmethod
-    def of(cls, shards: Folder, manifest: Manifest) -> "ShardReader":
+    def of(cls, shards: Folder, manifest: Manifest, cached: int) -> "ShardReader":
         """A reader with an empty cache."""
-        return cls(shards, manifest, OrderedDict())
+        return cls(shards, manifest, cached, OrderedDict())
 
     def image(self, row_group: int, row: int) -> bytes:
         """Encoded image of one post.
@@ -43,8 +44,9 @@ class ShardReader:
         """
         if row_group not in self.cache:
             self.cache[row_group] = self._read(row_group)
-            if len(self.cache) > CACHED_ROW_GROUPS:
+            if len(self.cache) > self.cached:
                 self.cache.popitem(last=False)
+        self.cache.move_to_end(row_group)
         return bytes(self.cache[row_group][row].as_py())
 
     def _read(self, row_group: int) -> pa.ChunkedArray:
@@ -67,13 +69,15 @@ class Crops:
     min_area: float = 1.0
     """Smallest share of the image that a random crop covers."""
 
-    def __call__(self, image: RGB, draw: NDArray[np.float64]) -> RGB:
-        """Crop one decoded image; `draw` is float64 (ATTEMPTS + 1, 2)."""
-        if self.seed is None:
-            return crop.centre_crop(image, self.size)
-        height, width = image.shape[:2]
-        box = crop.random_crop_box(width, height, self.min_area, draw)
-        return crop.crop(image, box, self.size)
+    def __call__(self, data: bytes, limits: DecodeLimits, draw: NDArray[np.float64]) -> RGB:
+        """Decode and crop one image; `draw` is float64 (ATTEMPTS + 1, 2)."""
+
+        def box(width: int, height: int) -> crop.Box:
+            if self.seed is None:
+                return crop.centre_box(width, height)
+            return crop.random_crop_box(width, height, self.min_area, draw)
+
+        return decode_region(data, limits, box, self.size)
 
     def draws(self, keys: NDArray[np.uint64], samples: Samples) -> NDArray[np.float64]:
         """Uniforms of every sample, float64 (n, ATTEMPTS + 1, 2)."""
@@ -101,7 +105,7 @@ def load(
     for i, post in enumerate(samples.posts):
         try:
             data = reader.image(int(index.row_groups[post]), int(index.rows[post]))
-            images[i] = crops(decode(data, limits), draws[i])
+            images[i] = crops(data, limits, draws[i])
         except (OSError, ValueError) as error:
             errors[i] = f"{type(error).__name__}: {error}"
     return {

@@ -8,6 +8,7 @@ nothing is re-batched, dropped or padded.
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -22,10 +23,16 @@ from hashnext.shards.draws import uniforms
 from hashnext.shards.index import Ints, LabelIndex
 from hashnext.shards.loader import Crops, ShardReader, load
 from hashnext.shards.manifest import Manifest
+from hashnext.shards.missing import key_name
 from hashnext.shards.order import Order, Samples
+from hashnext.shards.placement import Placement, place_decoders
 from hashnext.storage import Folder
 
 FLIP_DRAW = 6  # what a draw is for, beside those of shards.order and shards.loader
+SPARE = 1.25
+"""Row groups kept in memory, as a multiple of those read by turns: they end one by one."""
+FEW = 4
+"""Row groups kept in memory where they are read one after the other."""
 IN_FLIGHT = 4
 """Batches waiting at each actor; with fewer it idles between two batches."""
 
@@ -38,11 +45,16 @@ class StreamConfig:
     """Side of the square crops, in pixels."""
     min_crop_area: float = 0.08
     """Smallest share of an image that a random crop covers (Szegedy et al. 2015, section 6)."""
-    streams: int = 16
-    """Canonical streams; at least the number of workers, and the row groups that a batch draws
-    from."""
+    streams: int = 32
+    """Canonical streams, the workers' shares: at least as many as workers. A batch draws from at
+    least half as many row groups."""
+    lanes: int = 8
+    """Row groups that a stream reads by turns. Streams x lanes are read at a time; with as many as
+    the batch has images, a batch is like a random draw. A decoder keeps its worker's share of them
+    in memory, each 2.5 MB at a short side of 256 px."""
     decoders: int = 0
-    """Decoding actors per worker; 0 takes the cluster's free CPUs, at most one a core and 16."""
+    """Decoding actors per worker; 0 takes a share of the CPUs of the nodes without a GPU, or of all
+    nodes where there is no such difference; at most 16."""
 
     def __post_init__(self) -> None:
         if self.size < 8:
@@ -51,8 +63,14 @@ class StreamConfig:
             raise ConfigError("stream.min-crop-area", self.min_crop_area, "must lie in (0, 1]")
         if self.streams < 1:
             raise ConfigError("stream.streams", self.streams, "must be at least 1")
+        if self.lanes < 1:
+            raise ConfigError("stream.lanes", self.lanes, "must be at least 1")
         if self.decoders < 0:
             raise ConfigError("stream.decoders", self.decoders, "must not be negative")
+
+    def cached_row_groups(self, world: int) -> int:
+        """Row groups that a decoder keeps: its worker's share of those read by turns, and some."""
+        return ceil(ceil(self.streams / world) * self.lanes * SPARE)
 
 
 @dataclass(frozen=True)
@@ -70,7 +88,9 @@ class Batch:
     keys: NDArray[np.uint64]
     samples: Samples
     skipped: dict[int, str]
-    """Row groups that could not be read, with the error; their samples are missing."""
+    """Row groups with samples that could not be read, and the error; those samples are left out."""
+    missing: dict[str, int]
+    """Posts of these samples: key in hexadecimal, and row group."""
 
     def __len__(self) -> int:
         return len(self.images)
@@ -97,6 +117,7 @@ class TrainingSet:
             factors=self.factors,
             seed=self.seed,
             streams=self.config.streams,
+            lanes=self.config.lanes,
         )
 
 
@@ -116,7 +137,7 @@ def training_batches(
     starts = range(start, images, batch)
     loader = (OrderedLoader, (ray.put(data), batch, images, rank, world, crops))
     count = 0
-    for loaded in _run(loader, starts, _decoders(data.config, world)):
+    for loaded in _run(loader, starts, _placement(data.config, world)):
         yield _assemble(loaded, data.index, data.seed)
         count += 1
     if count < len(starts):  # a short last batch held none of this worker's streams
@@ -128,16 +149,17 @@ def evaluation_batches(data: TrainingSet, *, batch: int, rank: int, world: int) 
     crops = Crops(data.config.size, None)
     starts = range(rank * batch, len(data.index), world * batch)
     loader = (SequentialLoader, (ray.put(data), batch, crops))
-    for loaded in _run(loader, starts, _decoders(data.config, world)):
+    for loaded in _run(loader, starts, _placement(data.config, world)):
         yield _assemble(loaded, data.index, None)
 
 
 class SequentialLoader:
     """Ray Data actor: posts start..start + batch of the index."""
 
-    def __init__(self, data: Any, batch: int, crops: Crops) -> None:
+    def __init__(self, data: Any, batch: int, crops: Crops, world: int | None = None) -> None:
         self.data: TrainingSet = ray.get(data)
-        self.reader = ShardReader.of(self.data.shards, self.data.manifest)
+        cached = self.data.config.cached_row_groups(world) if world else FEW
+        self.reader = ShardReader.of(self.data.shards, self.data.manifest, cached)
         self.batch, self.crops = batch, crops
 
     def __call__(self, item: dict[str, Any]) -> dict[str, Any]:
@@ -158,18 +180,18 @@ class OrderedLoader(SequentialLoader):
     def __init__(
         self, data: Any, batch: int, images: int, rank: int, world: int, crops: Crops
     ) -> None:
-        super().__init__(data, batch, crops)
+        super().__init__(data, batch, crops, world)
         self.order = self.data.order()
         self.images, self.rank, self.world = images, rank, world
 
     def samples(self, start: int) -> Samples:
         """The samples to load: those whose stream is this worker's."""
-        samples = self.order.take(start, min(start + self.batch, self.images))
-        return samples.where(samples.streams % self.world == self.rank)
+        stop = min(start + self.batch, self.images)
+        return self.order.share(start, stop, self.rank, self.world)
 
 
 def _run(
-    loader: tuple[type, tuple[Any, ...]], starts: range, decoders: int
+    loader: tuple[type, tuple[Any, ...]], starts: range, placement: Placement
 ) -> Iterator[dict[str, Any]]:
     if not starts:
         return
@@ -184,17 +206,16 @@ def _run(
             fn_constructor_args=loader[1],
             batch_size=1,
             compute=ActorPoolStrategy(
-                size=min(decoders, len(starts)), max_tasks_in_flight_per_actor=IN_FLIGHT
+                size=min(placement.decoders, len(starts)), max_tasks_in_flight_per_actor=IN_FLIGHT
             ),
+            label_selector=placement.labels,
         )
     yield from dataset.iter_batches(batch_size=None, batch_format="numpy", prefetch_batches=4)
 
 
-def _decoders(config: StreamConfig, world: int) -> int:
-    if config.decoders:
-        return config.decoders
-    cores = sum(node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"])
-    return int(max(1, min(16, (cores - world) // world, os.cpu_count() or 1)))
+def _placement(config: StreamConfig, world: int) -> Placement:
+    cores = os.cpu_count() or 1
+    return place_decoders(ray.nodes(), world=world, wanted=config.decoders, cores_here=cores)
 
 
 def _empty(data: TrainingSet) -> Batch:
@@ -202,14 +223,17 @@ def _empty(data: TrainingSet) -> Batch:
     samples = Samples(nothing, nothing, nothing, nothing)
     images = np.empty((0, data.config.size, data.config.size, 3), dtype=np.uint8)
     keys, offsets = data.index.keys[:0], np.zeros(1, dtype=np.int64)
-    return Batch(images, offsets, data.index.labels[:0], nothing.astype(bool), keys, samples, {})
+    flips = nothing.astype(np.bool_)
+    return Batch(images, offsets, data.index.labels[:0], flips, keys, samples, {}, {})
 
 
 def _assemble(loaded: dict[str, Any], index: LabelIndex, seed: int | None) -> Batch:
     sound = loaded["error"] == ""
     samples = Samples(loaded["post"], loaded["epoch"], loaded["repeat"], loaded["stream"])
-    broken = index.row_groups[samples.posts[~sound]].tolist()
-    skipped = dict(zip(broken, loaded["error"][~sound].tolist(), strict=True))
+    lost = samples.posts[~sound]
+    groups = index.row_groups[lost].tolist()
+    skipped = dict(zip(groups, loaded["error"][~sound].tolist(), strict=True))
+    missing = dict(zip(map(key_name, index.keys[lost]), groups, strict=True))
     images = loaded["image"]
     if skipped:
         images, samples = images[sound], samples.where(sound)
@@ -218,4 +242,4 @@ def _assemble(loaded: dict[str, Any], index: LabelIndex, seed: int | None) -> Ba
     flips = np.zeros(len(samples), dtype=np.bool_)
     if seed is not None:
         flips = uniforms(seed, samples.epochs, keys, samples.repeats, FLIP_DRAW) < 0.5
-    return Batch(images, offsets, labels, flips, keys, samples, skipped)
+    return Batch(images, offsets, labels, flips, keys, samples, skipped, missing)

@@ -1,0 +1,51 @@
+"""Posts that a run should have trained on and could not read, by their ids."""
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from hashnext.posts.identity import post_keys
+from hashnext.shards.manifest import Manifest
+from hashnext.storage import Folder
+
+
+def key_name(key: np.uint64) -> str:
+    """A post's key as 16 hexadecimal digits: JSON and checkpoints hold no uint64."""
+    return f"{int(key):016x}"
+
+
+def missing_posts(
+    shards: Folder, manifest: Manifest, missing: dict[str, int], errors: dict[int, str]
+) -> list[dict[str, Any]]:
+    """What is known of posts that could not be read.
+
+    Args:
+        shards, manifest: where they should have been.
+        missing: key of each post (`key_name`), and its row group.
+        errors: what reading said, by row group.
+
+    Returns:
+        One dictionary a post: post_id, file, row_group in the file, error. The id is None, and the
+        key is given instead, where not even the ids of the row group can be read.
+    """
+    found = []
+    for group in sorted(set(missing.values())):
+        name, number, _ = manifest.row_groups()[group]
+        place = {"file": name, "row_group": number, "error": errors[group]}
+        ids = _ids(shards, name, number)
+        for key in sorted(key for key, of in missing.items() if of == group):
+            named = {"post_id": ids[key]} if key in ids else {"post_id": None, "key": key}
+            found.append(named | place)
+    return found
+
+
+def _ids(shards: Folder, name: str, group: int) -> dict[str, str]:
+    """Post ids of a row group by key; empty where they cannot be read."""
+    try:
+        with pq.ParquetFile(shards.file(name), filesystem=shards.filesystem) as file:
+            ids = file.read_row_group(group, columns=["post_id"])["post_id"]
+    except (OSError, pa.ArrowInvalid):
+        return {}
+    return dict(zip(map(key_name, post_keys(ids)), ids.to_pylist(), strict=True))

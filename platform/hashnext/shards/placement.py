@@ -1,0 +1,50 @@
+"""Where decoding runs: on the nodes without a GPU, where the cluster has any beside those with one.
+
+The CPUs of a GPU node are left to the training workers, which have to keep its GPUs busy.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+NODE_ID = "ray.io/node-id"
+"""Label that Ray gives every node."""
+MOST_DECODERS = 16
+"""Decoding actors that a worker takes of its own accord."""
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a worker's decoders go, and how many there are."""
+
+    decoders: int
+    labels: dict[str, str] | None
+    """Ray's label selector; None: any node."""
+
+
+def place_decoders(
+    nodes: Sequence[dict[str, Any]], *, world: int, wanted: int, cores_here: int
+) -> Placement:
+    """Decide on one worker's decoders.
+
+    Args:
+        nodes: the cluster, as `ray.nodes()` lists it.
+        world: number of training workers; each has decoders of its own.
+        wanted: decoders asked for; 0 takes a worker's share of the CPUs that are free to decode.
+        cores_here: cores of this machine; on a cluster of one node no more actors than that.
+    """
+    alive = [node for node in nodes if node["Alive"]]
+    plain = [n for n in alive if n["Resources"].get("CPU", 0) >= 1 and not _gpus(n)]
+    apart = bool(plain) and any(_gpus(node) for node in alive)
+    cpus = sum(node["Resources"].get("CPU", 0) for node in (plain if apart else alive))
+    free = cpus if apart else cpus - world  # one CPU for each training worker
+    most = MOST_DECODERS if apart else min(MOST_DECODERS, cores_here)
+    labels = {NODE_ID: f"in({','.join(sorted(node['NodeID'] for node in plain))})"}
+    return Placement(
+        decoders=wanted or int(max(1, min(most, free // world))),
+        labels=labels if apart else None,
+    )
+
+
+def _gpus(node: dict[str, Any]) -> float:
+    return float(node["Resources"].get("GPU", 0))
