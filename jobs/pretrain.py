@@ -19,6 +19,7 @@ from hashnext.progress import meter
 from hashnext.recipes import RECIPES
 from hashnext.registry.store import RunLogger
 from hashnext.shards.manifest import Manifest
+from hashnext.shards.missing import missing_posts
 from hashnext.storage import Folder
 from hashnext.training.pretrain import PACKAGE, Plan, package, plan
 from hashnext.training.ray_trainer import WorkersConfig, fit
@@ -64,6 +65,8 @@ def main(job: Pretrain) -> dict[str, Any]:
         for warning in planned.warnings():
             print(f"warning: {warning}")
         outcome = _run(job, planned, folder.folder)
+    if lost := len(outcome.missing):
+        print(f"warning: {lost:,} posts could not be read; result.json names them")
     folder.finish(_figures(planned, outcome, time.monotonic() - started))
     return cli.report(folder)
 
@@ -88,11 +91,14 @@ def _run(job: Pretrain, planned: Plan, out: Folder) -> Outcome:
 
 
 def _figures(planned: Plan, outcome: Outcome, seconds: float) -> dict[str, Any]:
+    training = planned.run.training
     return {
-        "counts": planned.figures() | {"samples": outcome.samples},
+        "counts": planned.figures() | {"samples": outcome.samples, "wasted": outcome.wasted},
         "held_out": outcome.held_out.figures() if outcome.held_out else None,
         "ledger": outcome.ledger,
-        "skipped_row_groups": {str(k): v for k, v in outcome.skipped.items()},
+        "missing_posts": missing_posts(
+            training.shards, training.manifest, outcome.missing, outcome.skipped
+        ),
         "package": PACKAGE,
         "seconds": round(seconds, 2),
     }

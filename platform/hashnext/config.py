@@ -6,6 +6,7 @@ from hashnext.errors import ConfigError
 from hashnext.models.resnext import ResNeXtConfig
 from hashnext.shards.resampling import ResamplingConfig
 from hashnext.shards.stream import StreamConfig
+from hashnext.training.augment import AugmentConfig
 from hashnext.training.schedule import ScheduleConfig
 from hashnext.training.step import OptimiserConfig
 
@@ -24,12 +25,14 @@ class PretrainConfig:
     """Images in a global batch, over all workers."""
     resampling: ResamplingConfig = field(default_factory=ResamplingConfig)
     """How often posts with rare hashtags are repeated."""
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    """Colours and mixing, off by default."""
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
     """SGD."""
     bf16: bool = True
     """Forward pass in bfloat16."""
     seed: int = 0
-    """Seed of weights, order, crops and flips."""
+    """Seed of weights, order, crops, flips and augmentation."""
     checkpoint_images: int = 1_000_000
     """Images between two checkpoints."""
     log_images: int = 100_000

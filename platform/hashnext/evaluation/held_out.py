@@ -17,7 +17,7 @@ from hashnext.evaluation.hashtags import (
     score,
     top_labels,
 )
-from hashnext.shards.stream import Batch
+from hashnext.training.prefetch import DeviceBatch
 from hashnext.training.step import Stepper
 
 
@@ -69,15 +69,15 @@ class Predictions:
     """Label ids, (assignments,)."""
 
 
-def predict(stepper: Stepper, batches: Iterator[Batch], num_labels: int) -> Predictions:
+def predict(stepper: Stepper, batches: Iterator[DeviceBatch], num_labels: int) -> Predictions:
     """Logits of every post of the batches; the network must be in evaluation mode."""
     logits = [torch.empty(0, num_labels)]
     counts, labels = [np.empty(0, np.int64)], [np.empty(0, np.int32)]
     with torch.inference_mode():
         for batch in batches:
-            logits.append(stepper.logits(batch.images, batch.flips).float().cpu())
-            counts.append(np.diff(batch.offsets))
-            labels.append(batch.labels)
+            logits.append(stepper.logits(batch.images).float().cpu())
+            counts.append(np.diff(batch.host.offsets))
+            labels.append(batch.host.labels)
     return Predictions(torch.cat(logits), np.concatenate(counts), np.concatenate(labels))
 
 

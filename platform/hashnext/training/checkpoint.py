@@ -26,7 +26,9 @@ class TrainingState:
     images_seen: int
     ledger: Ledger
     skipped: dict[int, str] = field(default_factory=dict)
-    """Row groups that could not be read, with the error."""
+    """Row groups with samples that could not be read, and the error."""
+    missing: dict[str, int] = field(default_factory=dict)
+    """Posts of these samples: key in hexadecimal, and row group."""
 
 
 def save(
@@ -37,6 +39,7 @@ def save(
         "model": model, "optimiser": optimiser, "images_seen": state.images_seen,
         "hashes": [str(value) for value in state.ledger.hashes],
         "counts": state.ledger.counts, "skipped": state.skipped,
+        "missing": state.missing,
     }  # fmt: skip
     torch.save(document, folder / STATE)
     digest = {"sha256": _sha256(folder / STATE)}
@@ -58,7 +61,7 @@ def load(folder: Path) -> tuple[dict[str, Any], dict[str, Any], TrainingState]:
         raise StateError(f"checkpoint {folder}: {STATE} has SHA-256 {found}, recorded {expected}")
     document = torch.load(folder / STATE, map_location="cpu", weights_only=True)
     ledger = Ledger([int(value) for value in document["hashes"]], document["counts"])
-    state = TrainingState(document["images_seen"], ledger, document["skipped"])
+    state = TrainingState(document["images_seen"], ledger, document["skipped"], document["missing"])
     return document["model"], document["optimiser"], state
 
 

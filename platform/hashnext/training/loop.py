@@ -13,8 +13,8 @@ from typing import Protocol, TypeVar
 
 from hashnext.config import PretrainConfig
 from hashnext.errors import DataError
-from hashnext.shards.stream import Batch
 from hashnext.training.checkpoint import TrainingState
+from hashnext.training.prefetch import DeviceBatch
 from hashnext.training.schedule import learning_rate
 from hashnext.training.step import Stepper
 
@@ -40,7 +40,7 @@ class Surroundings(Protocol):
         """Publish metrics; with `save`, keep a checkpoint that it writes into a folder."""
 
     def progress(self, images_seen: int, note: str) -> None:
-        """Show how far the run is."""
+        """Show how far the run is; an attempt begins with an empty note."""
 
 
 @dataclass
@@ -70,7 +70,7 @@ class Window:
 def train(
     config: PretrainConfig,
     stepper: Stepper,
-    batches: Iterator[Batch],
+    batches: Iterator[DeviceBatch],
     state: TrainingState,
     save: Callable[[Path, TrainingState], None],
     around: Surroundings,
@@ -89,6 +89,7 @@ def train(
         DataError: the loss is not finite, or nothing could be read for a whole batch.
     """
     window = Window()
+    around.progress(state.images_seen, "")  # what was done beyond a checkpoint is done again
     while state.images_seen < config.schedule.images:
         waiting = time.perf_counter()
         batch = next(batches)
@@ -106,7 +107,7 @@ def train(
 
 
 def _advance(
-    config: PretrainConfig, stepper: Stepper, batch: Batch, rate: float, state: TrainingState,
+    config: PretrainConfig, stepper: Stepper, batch: DeviceBatch, rate: float, state: TrainingState,
     window: Window, around: Surroundings,
 ) -> None:  # fmt: skip
     """Take one step and account for it."""
@@ -114,13 +115,14 @@ def _advance(
     total = around.total(float(len(batch)))
     if total == 0:
         raise DataError(f"no sample of the batch at image {state.images_seen} could be read")
-    loss, norm = stepper.step(batch, int(total), rate)
+    loss, norm = stepper.step(batch, int(total), rate, state.images_seen)
     loss = around.total(loss)
     if not math.isfinite(loss):
         raise DataError(f"loss is {loss} at image {state.images_seen}, learning rate {rate:.4g}")
-    samples = batch.samples
-    state.ledger.add(samples.streams, samples.epochs, batch.keys, samples.repeats)
-    state.skipped |= batch.skipped
+    samples = batch.host.samples
+    state.ledger.add(samples.streams, samples.epochs, batch.host.keys, samples.repeats)
+    state.skipped |= batch.host.skipped
+    state.missing |= batch.host.missing
     state.images_seen += planned
     window.loss += loss
     window.samples += total
@@ -135,6 +137,7 @@ def _share(state: TrainingState, around: Surroundings) -> None:
     state.ledger = state.ledger.merged([other.ledger for other in others])
     for other in others:
         state.skipped |= other.skipped
+        state.missing |= other.missing
 
 
 def _crosses(images_seen: int, every: int, batch: int) -> bool:

@@ -5,7 +5,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,6 +27,8 @@ from hashnext.training.worker import Outcome, Run, work
 T = TypeVar("T")
 RUN_NAME = "run"
 POLL_S = 0.5
+PROGRESS = "progress.json"
+"""How far all attempts have come together; rewritten while a run is watched."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,16 +97,18 @@ class RaySurroundings:
 class Board:
     """Where the first worker writes its progress and the driver reads it."""
 
-    def __init__(self) -> None:
-        self.state: tuple[float, str] = (0.0, "")
+    def __init__(self, trained: int) -> None:
+        self.state, self.trained = (0, ""), trained
 
-    def update(self, done: float, note: str) -> None:
-        """Overwrite the progress."""
+    def update(self, done: int, note: str) -> None:
+        """Overwrite the progress; an attempt begins with where it starts."""
+        if note:
+            self.trained += done - self.state[0]
         self.state = (done, note)
 
-    def read(self) -> tuple[float, str]:
-        """The latest progress."""
-        return self.state
+    def read(self) -> tuple[int, str, int]:
+        """Images seen, what is said of them, and images trained on by all attempts together."""
+        return (*self.state, self.trained)
 
 
 @dataclass
@@ -142,7 +146,12 @@ def fit(
     """
     use_gpu = ray.cluster_resources().get("GPU", 0) > 0
     _check_resources(workers, use_gpu)
-    board = Board.remote()  # type: ignore[attr-defined]
+    if workers.num_workers > run.config.stream.streams:
+        raise ConfigError(
+            "workers.num-workers", workers.num_workers,
+            f"at most stream.streams = {run.config.stream.streams}, the shares of a batch",
+        )  # fmt: skip
+    board = Board.remote(_trained_before(out))  # type: ignore[attr-defined]
     trainer = ray.train.torch.TorchTrainer(
         _worker,  # type: ignore[arg-type]  # Ray does not type the returned value
         train_loop_config={"run": ray.put(run), "board": board},
@@ -159,14 +168,15 @@ def fit(
             callbacks=[LogToMlflow(logger)],  # type: ignore[list-item]  # of Train v2
         ),
     )  # fmt: skip
-    with _watching(board, meter):
+    with _watching(board, meter, out):
         try:
             result = trainer.fit()
         except ray.train.TrainingFailedError as error:
             raise StateError(f"training failed and was not restarted again: {error}") from error
     assert result.checkpoint is not None
     outcome: Outcome = result.return_value  # type: ignore[attr-defined]  # of Train v2
-    return outcome, result.checkpoint
+    wasted = _trained_before(out) - run.config.schedule.images
+    return replace(outcome, wasted=max(wasted, 0)), result.checkpoint
 
 
 def _worker(config: dict[str, Any]) -> Outcome | None:
@@ -197,14 +207,28 @@ def _check_resources(workers: WorkersConfig, use_gpu: bool) -> None:
         )  # fmt: skip
 
 
+def _trained_before(out: Folder) -> int:
+    """Images that the attempts so far have trained on, as far as they were watched."""
+    try:
+        return int(out.read_json(PROGRESS)["images_trained"])
+    except FileNotFoundError:
+        return 0
+
+
 @contextmanager
-def _watching(board: Any, meter: Meter) -> Iterator[None]:
-    """Copy the board to the meter from a thread while the block runs."""
+def _watching(board: Any, meter: Meter, out: Folder) -> Iterator[None]:
+    """Copy the board to the meter and to `out` from a thread while the block runs."""
     done = threading.Event()
 
     def poll() -> None:
-        while not done.wait(POLL_S):
-            meter.update(*ray.get(board.read.remote()))
+        written, ended = -1, False
+        while not ended:
+            ended = done.wait(POLL_S)
+            images, note, trained = ray.get(board.read.remote())
+            meter.update(images, note)
+            if trained != written:
+                out.write_json(PROGRESS, {"images_trained": trained})
+                written = trained
 
     thread = threading.Thread(target=poll, daemon=True)
     thread.start()

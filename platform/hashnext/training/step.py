@@ -1,17 +1,21 @@
-"""One optimiser step on one device: batch to device, forward, loss, backward, update."""
+"""One optimiser step on one device: augment, forward, loss, backward, update."""
 
-import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hashnext.errors import ConfigError
 from hashnext.models.preprocess import Preprocess
-from hashnext.shards.stream import Batch
+from hashnext.training.augment import (
+    AugmentConfig,
+    blend,
+    colour_factors,
+    draw_mix,
+    jitter,
+)
 from hashnext.training.loss import softmax_loss
+from hashnext.training.prefetch import DeviceBatch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,12 +56,24 @@ class Stepper:
     """Number of workers."""
     label_weights: Tensor | None = None
     """float (V,), how a post's labels share its target; None shares it evenly."""
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    """What is done to training images beside mirroring."""
+    seed: int = 0
+    """Seed of the run."""
 
-    def step(self, batch: Batch, total: int, learning_rate: float) -> tuple[float, float]:
+    def step(
+        self, batch: DeviceBatch, total: int, learning_rate: float, images_seen: int
+    ) -> tuple[float, float]:
         """Take one step; every worker takes it, also one without samples.
 
         The gradient is that of the mean loss over the `total` samples of the global batch: each
         worker divides its sum by `total`, and the factor `world` undoes DDP's averaging.
+
+        Args:
+            batch: this worker's share of the global batch.
+            total: samples of all shares.
+            learning_rate: of this step.
+            images_seen: images before this batch, by which the batch's own draws are known.
 
         Returns:
             Sum of this worker's losses, and the norm of the gradient.
@@ -65,30 +81,43 @@ class Stepper:
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate
         self.optimiser.zero_grad(set_to_none=True)
-        losses = self._losses(batch) if len(batch) else self._no_losses(batch)
+        losses = self._losses(batch, images_seen) if len(batch) else self._no_losses(batch)
         (losses * (self.world / max(total, 1))).backward()  # type: ignore[no-untyped-call]
         gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
         norm = float(nn.utils.get_total_norm(gradients))
         self.optimiser.step()
         return float(losses.detach()), norm
 
-    def logits(self, images: NDArray[np.uint8], flips: NDArray[np.bool_]) -> Tensor:
-        """Forward pass of uint8 (b, size, size, 3); mirrored where `flips` (b,) says so."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # read-only shared memory, which nobody writes
-            pixels = torch.from_numpy(images).to(self.device, non_blocking=True)
-        mirrored = torch.from_numpy(flips).to(self.device)[:, None, None, None]
-        pixels = torch.where(mirrored, pixels.flip(2), pixels)
+    def logits(self, images: Tensor) -> Tensor:
+        """Forward pass of (b, size, size, 3), 0 to 255."""
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-            return self.model(self.preprocess.normalise(pixels))  # type: ignore[no-any-return]
+            return self.model(self.preprocess.normalise(images))  # type: ignore[no-any-return]
 
-    def _losses(self, batch: Batch) -> Tensor:
-        offsets = torch.from_numpy(batch.offsets).to(self.device)
-        labels = torch.from_numpy(batch.labels).to(self.device, torch.int64)
-        logits = self.logits(batch.images, batch.flips)
-        return softmax_loss(logits, offsets, labels, self.label_weights).sum()
+    def _losses(self, batch: DeviceBatch, images_seen: int) -> Tensor:
+        """Sum of the losses of a worker's share.
 
-    def _no_losses(self, batch: Batch) -> Tensor:
+        The loss is linear in the target, so that of a mixed target is the weighted sum of those
+        against either sparse target. Logits rolled back lie where the partners' labels are.
+        """
+        images = self._augmented(batch)
+        mix = draw_mix(self.augment, self.seed, images_seen, len(batch), images.shape[1])
+        if mix is None:
+            return self._against(batch, self.logits(images))
+        logits = self.logits(blend(images, mix))
+        partners = self._against(batch, logits.roll(-mix.shift, 0))
+        return mix.own * self._against(batch, logits) + (1 - mix.own) * partners
+
+    def _against(self, batch: DeviceBatch, logits: Tensor) -> Tensor:
+        return softmax_loss(logits, batch.offsets, batch.labels, self.label_weights).sum()
+
+    def _augmented(self, batch: DeviceBatch) -> Tensor:
+        """The images with each sample's own mirroring and colours."""
+        images = torch.where(batch.flips[:, None, None, None], batch.images.flip(2), batch.images)
+        factors = colour_factors(self.augment, self.seed, batch.host)
+        if factors is None:
+            return images
+        return jitter(images, torch.from_numpy(factors).to(self.device))
+
+    def _no_losses(self, batch: DeviceBatch) -> Tensor:
         # Two blank images, because batch norm needs more than one value; they weigh nothing.
-        blank = np.zeros((2, *batch.images.shape[1:]), dtype=np.uint8)
-        return self.logits(blank, np.zeros(2, dtype=np.bool_)).sum() * 0.0
+        return self.logits(batch.images.new_zeros((2, *batch.images.shape[1:]))).sum() * 0.0

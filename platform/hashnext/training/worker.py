@@ -18,6 +18,7 @@ from hashnext.shards.stream import TrainingSet, evaluation_batches, training_bat
 from hashnext.training import checkpoint
 from hashnext.training.checkpoint import TrainingState
 from hashnext.training.loop import Surroundings, train
+from hashnext.training.prefetch import on_device
 from hashnext.training.step import Stepper, make_optimiser
 
 
@@ -51,7 +52,12 @@ class Outcome:
     samples: int
     """Samples consumed; fewer than the run's images where shards could not be read."""
     skipped: dict[int, str]
-    """Row groups that could not be read, with the error."""
+    """Row groups with samples that could not be read, and the error."""
+    missing: dict[str, int]
+    """Posts of these samples: key in hexadecimal, and row group."""
+    wasted: int = 0
+    """Images trained on again because the work since the last checkpoint was lost, as far as the
+    driver saw."""
 
 
 def work(
@@ -83,12 +89,14 @@ def work(
     shares = run.label_weights
     stepper = Stepper(
         wrap(network), optimiser, run.preprocess, device, config.bf16, around.world,
-        None if shares is None else torch.from_numpy(shares).to(device),
+        None if shares is None else torch.from_numpy(shares).to(device), config.augment,
+        config.seed,
     )  # fmt: skip
-    batches = training_batches(
+    loaded = training_batches(
         run.training, batch=config.batch, images=config.schedule.images,
         start=state.images_seen, rank=around.rank, world=around.world,
     )  # fmt: skip
+    batches = on_device(loaded, device)
 
     def save(folder: Path, state: TrainingState) -> None:
         checkpoint.save(folder, network.state_dict(), optimiser.state_dict(), state)
@@ -97,7 +105,7 @@ def work(
     assert next(batches, None) is None  # the end of the stream gives its actors' CPUs back
     return Outcome(
         _held_out(run, network, stepper, around), state.ledger.digest, state.ledger.samples,
-        state.skipped,
+        state.skipped, state.missing,
     )  # fmt: skip
 
 
@@ -110,4 +118,5 @@ def _held_out(
         world=around.world,
     )  # fmt: skip
     alone = Stepper(network, stepper.optimiser, run.preprocess, stepper.device, stepper.bf16, 1)
-    return report(around.gather(predict(alone, batches, run.num_labels)), run.label_posts)
+    predictions = predict(alone, on_device(batches, alone.device), run.num_labels)
+    return report(around.gather(predictions), run.label_posts)

@@ -1,0 +1,148 @@
+"""Augmentation: torchvision's colours, replayable draws, mixed targets that stay sparse."""
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+from torchvision.transforms.v2 import functional as reference
+
+from hashnext.errors import ConfigError
+from hashnext.models.preprocess import Preprocess
+from hashnext.shards.order import Samples
+from hashnext.shards.stream import Batch
+from hashnext.training.augment import (
+    AugmentConfig,
+    Mix,
+    blend,
+    colour_factors,
+    draw_mix,
+    jitter,
+)
+from hashnext.training.prefetch import upload
+from hashnext.training.step import Stepper
+
+SIZE, LABELS = 8, 5
+COLOURS = AugmentConfig(brightness=0.4, contrast=0.3, saturation=0.2)
+
+
+def make_batch(count: int = 6) -> Batch:
+    rng = np.random.default_rng(0)
+    numbers = np.arange(count)
+    return Batch(
+        images=rng.integers(0, 256, (count, SIZE, SIZE, 3)).astype(np.uint8),
+        offsets=np.arange(0, 2 * count + 1, 2),
+        labels=np.concatenate([rng.permutation(LABELS)[:2] for _ in numbers]).astype(np.int32),
+        flips=np.zeros(count, dtype=np.bool_), keys=rng.integers(0, 2**63, count).astype(np.uint64),
+        samples=Samples(numbers, numbers * 0, numbers % 2, numbers % 4), skipped={}, missing={},
+    )  # fmt: skip
+
+
+def part(batch: Batch, chosen: np.ndarray) -> Batch:
+    """Some samples of a batch, as another worker's share."""
+    offsets = np.concatenate([[0], np.cumsum(np.diff(batch.offsets)[chosen])])
+    labels = np.concatenate([batch.labels[2 * i : 2 * i + 2] for i in np.flatnonzero(chosen)])
+    return Batch(
+        batch.images[chosen], offsets, labels, batch.flips[chosen], batch.keys[chosen],
+        batch.samples.where(chosen), {}, {},
+    )  # fmt: skip
+
+
+def test_colours_are_torchvisions() -> None:
+    pixels = torch.from_numpy(make_batch(1).images)
+    for place, name in enumerate(("brightness", "contrast", "saturation")):
+        factors = torch.ones(1, 3)
+        factors[0, place] = 1.3
+        found = jitter(pixels, factors)
+        planes = pixels.permute(0, 3, 1, 2) / 255
+        expected = getattr(reference, f"adjust_{name}")(planes, 1.3) * 255
+        assert torch.allclose(found, expected.permute(0, 2, 3, 1), atol=0.05)
+
+
+def test_a_factor_of_one_changes_nothing() -> None:
+    pixels = torch.from_numpy(make_batch().images)
+    assert torch.allclose(jitter(pixels, torch.ones(6, 3)), pixels.float(), atol=1e-4)
+
+
+def test_colours_do_not_depend_on_the_number_of_workers() -> None:
+    batch = make_batch()
+    whole = colour_factors(COLOURS, 3, batch)
+    assert whole is not None
+    for rank in range(2):
+        mine = batch.samples.streams % 2 == rank
+        share = colour_factors(COLOURS, 3, part(batch, mine))
+        assert share is not None
+        assert (share == whole[mine]).all()
+    assert (colour_factors(COLOURS, 4, batch) != whole).any()
+    assert np.abs(whole - 1).max(axis=0) == pytest.approx([0.4, 0.3, 0.2], rel=0.6)
+    assert (np.abs(whole - 1) <= [0.4001, 0.3001, 0.2001]).all()
+    assert colour_factors(AugmentConfig(), 3, batch) is None
+
+
+def test_a_mix_is_the_same_for_every_worker_but_for_partners() -> None:
+    config = AugmentConfig(mixup=0.4, cutmix=1.0)
+    mixes = [draw_mix(config, 0, step * 32, 16, 64) for step in range(200)]
+    assert mixes == [draw_mix(config, 0, step * 32, 16, 64) for step in range(200)]
+    other = [draw_mix(config, 0, step * 32, 9, 64) for step in range(200)]
+    for one, two in zip(mixes, other, strict=True):
+        assert one is not None
+        assert two is not None
+        assert (one.own, one.box) == (two.own, two.box)
+        assert 1 <= one.shift <= 15
+        assert 1 <= two.shift <= 8
+    assert 60 < sum(mix is not None and mix.box is None for mix in mixes) < 140
+    assert draw_mix(config, 0, 0, 1, 64) is None, "nobody to mix with"
+    assert draw_mix(AugmentConfig(), 0, 0, 16, 64) is None
+
+
+def test_cutmix_weighs_labels_by_area() -> None:
+    images = torch.arange(4.0)[:, None, None, None].expand(4, SIZE, SIZE, 3).clone()
+    for step in range(20):
+        mix = draw_mix(AugmentConfig(cutmix=1.0), 1, step, 4, SIZE)
+        assert mix is not None
+        mixed = blend(images, mix)
+        for i in range(4):
+            partner = (i - mix.shift) % 4
+            assert set(mixed[i].unique().tolist()) <= {float(i), float(partner)}
+            assert (mixed[i] == i).float().mean() == pytest.approx(mix.own)
+
+
+class Flat(torch.nn.Module):
+    """Logits that depend on every pixel."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.fc = torch.nn.Linear(3 * SIZE * SIZE, LABELS)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.fc(images.flatten(1))
+
+
+@pytest.mark.parametrize("config", [AugmentConfig(mixup=1.0), AugmentConfig(cutmix=1.0)])
+def test_the_mixed_loss_is_that_of_the_dense_mixed_target(config: AugmentConfig) -> None:
+    batch, model, preprocess = make_batch(), Flat(), Preprocess(size=SIZE)
+    optimiser = torch.optim.SGD(model.parameters(), lr=0.0)
+    device = torch.device("cpu")
+    stepper = Stepper(model, optimiser, preprocess, device, False, 1, None, config, 7)
+    mix = draw_mix(config, 7, 96, 6, SIZE)
+    assert mix is not None
+    images = blend(torch.from_numpy(batch.images), mix)
+    target = torch.zeros(6, LABELS)
+    for i in range(6):
+        target[i, batch.labels[2 * i : 2 * i + 2].astype(np.int64)] = 0.5
+    mixed = mix.own * target + (1 - mix.own) * target.roll(mix.shift, 0)
+    expected = cross_entropy(model(preprocess.normalise(images)), mixed, reduction="sum")
+    loss, _ = stepper.step(upload(batch, device), 6, 0.0, 96)
+    assert loss == pytest.approx(float(expected.detach()), rel=1e-5)
+
+
+def test_mixup_blends_with_the_partner() -> None:
+    images = torch.arange(4.0)[:, None, None, None].expand(4, 2, 2, 3)
+    mixed = blend(images, Mix(0.75, 1, None))
+    assert mixed[:, 0, 0, 0].tolist() == [0.75, 0.75, 1.75, 2.75]
+
+
+@pytest.mark.parametrize(("key", "value"), [("brightness", 1.5), ("mixup", -1.0), ("cutmix", 11.0)])
+def test_bad_settings_name_key_and_value(key: str, value: float) -> None:
+    with pytest.raises(ConfigError, match=rf"augment\.{key} = {value}"):
+        AugmentConfig(**{key: value})
