@@ -1,6 +1,7 @@
 """Kill -9 in the middle: the same command again ends where an undisturbed run would have ended."""
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -8,15 +9,19 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from conftest import Corpus
 
 from hashnext.hashtags.vocabulary import Vocabulary
+from hashnext.posts.identity import post_keys
 from hashnext.recipes import nano
+from hashnext.shards.ledger import Ledger
+from hashnext.shards.missing import key_name
+from hashnext.shards.order import Samples
 from hashnext.storage import Folder
 from hashnext.training.local import run_locally
-from hashnext.training.pretrain import plan
-from hashnext.training.worker import Outcome
+from hashnext.training.pretrain import Plan, plan
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 REPO = Path(__file__).resolve().parents[2]
@@ -38,31 +43,73 @@ def kill_once(process: subprocess.Popen[bytes], reached: Callable[[], bool]) -> 
     process.wait()
 
 
-def test_a_killed_pretraining_continues_to_the_same_ledger(corpus: Corpus, tmp_path: Path) -> None:
-    out = tmp_path / "killed"
+def test_killed_twice_two_one_three_workers_and_a_damaged_shard(
+    corpus: Corpus, tmp_path: Path
+) -> None:
+    damaged, images, out = damage(corpus, tmp_path), 1600, tmp_path / "killed"
     arguments = [
-        "jobs.pretrain", "nano", "--shards", corpus.shards, "--vocabulary", corpus.vocabulary,
-        "--out", str(out), "--schedule.images", "1600", "--schedule.warmup-images", "256",
-        "--checkpoint-images", "320", "--stream.size", "32",
+        "jobs.pretrain", "nano", "--shards", damaged, "--vocabulary", corpus.vocabulary,
+        "--out", str(out), "--schedule.images", str(images), "--schedule.warmup-images", "256",
+        "--checkpoint-images", "320", "--stream.size", "32", "--workers.cpus", "0.5",
+        "--workers.num-workers",
     ]  # fmt: skip
-    snapshot = out / "run" / "checkpoint_manager_snapshot.json"
-    kill_once(start(*arguments), lambda: snapshot.exists() and any(out.glob("run/checkpoint_2*")))
+
+    def trained() -> int:
+        path = out / "progress.json"
+        return json.loads(path.read_text())["images_trained"] if path.exists() else 0
+
+    def checkpoints() -> set[str]:
+        names = {path.name for path in out.glob("run/checkpoint_2*")}
+        return names if (out / "run" / "checkpoint_manager_snapshot.json").exists() else set()
+
+    kill_once(start(*arguments, "2"), lambda: bool(checkpoints()) and trained() > 320)
+    first, before = checkpoints(), trained()
+    kill_once(start(*arguments, "1"), lambda: bool(checkpoints() - first) and trained() > before)
     assert not (out / "result.json").exists()
-    assert start(*arguments).wait(LIMIT_S) == 0
+    assert start(*arguments, "3").wait(LIMIT_S) == 0
     result = json.loads((out / "result.json").read_text())
-    assert result["ledger"] == undisturbed(corpus, tmp_path, images=1600).ledger
-    assert result["counts"]["samples"] == 1600
+
+    planned = small_plan(damaged, corpus, images)
+    whole, _ = run_locally(planned.run, tmp_path / "undisturbed", threads=2)
+    index, order = planned.run.training.index, planned.run.training.order().take(0, images)
+    (group,) = whole.skipped
+    lost = index.row_groups[order.posts] == group
+    assert result["ledger"] == whole.ledger == digest(planned, order.where(~lost))
+    assert result["counts"]["samples"] == whole.samples == (~lost).sum() < images
+    assert result["counts"]["wasted"] > 0
+    assert {row["row_group"] for row in result["missing_posts"]} == {0}
+    ids = [row["post_id"] for row in result["missing_posts"]]
+    assert {key_name(key) for key in post_keys(pa.array(ids))} == set(whole.missing)
+    assert set(whole.missing) == {key_name(key) for key in index.keys[order.posts[lost]]}
 
 
-def undisturbed(corpus: Corpus, folder: Path, images: int) -> Outcome:
-    """The same run, never killed, in this process."""
+def damage(corpus: Corpus, folder: Path) -> str:
+    """The corpus's shards with some bytes of an image overwritten: its row group is unreadable."""
+    shutil.copytree(corpus.shards, folder / "shards")
+    part = next((folder / "shards").glob("part-*.parquet"))
+    data = bytearray(part.read_bytes())
+    image = data.index(b"\xff\xd8\xff", 20_000)
+    data[image : image + 40] = bytes(40)
+    part.write_bytes(data)
+    return str(folder / "shards")
+
+
+def small_plan(shards: str, corpus: Corpus, images: int) -> Plan:
+    """What the killed job computes."""
     config = nano().shortened(images)
     config = replace(
         config, stream=replace(config.stream, size=32),
         schedule=replace(config.schedule, warmup_images=256), checkpoint_images=320,
     )  # fmt: skip
-    planned = plan(config, Folder.at(corpus.shards), Vocabulary.load(corpus.vocabulary))
-    return run_locally(planned.run, folder / "undisturbed", threads=2)[0]
+    return plan(config, Folder.at(shards), Vocabulary.load(corpus.vocabulary))
+
+
+def digest(planned: Plan, samples: Samples) -> str:
+    """Ledger of samples, worked out from the order alone."""
+    ledger = Ledger.empty(planned.run.config.stream.streams)
+    keys = planned.run.training.index.keys[samples.posts]
+    ledger.add(samples.streams, samples.epochs, keys, samples.repeats)
+    return ledger.digest
 
 
 def test_a_killed_preparation_continues_to_the_same_fingerprint(
