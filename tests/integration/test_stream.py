@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+import ray
 from conftest import Corpus
 
 from hashnext.hashtags.corpus import read_corpus
@@ -16,6 +17,7 @@ from hashnext.posts.readers import PostSource
 from hashnext.recipes import recipe
 from hashnext.shards.ledger import Ledger
 from hashnext.shards.missing import key_name, missing_posts
+from hashnext.shards.placement import Placement
 from hashnext.shards.stream import (
     Batch,
     StreamConfig,
@@ -46,6 +48,14 @@ def test_the_policy_on_hypernyms_reaches_the_loss(corpus: Corpus, tmp_path: Path
     assert len(plans[1].run.label_weights) == weighted.num_labels
     outcome, _ = run_locally(plans[1].run, tmp_path, threads=2)
     assert outcome.samples == 128
+
+
+def test_what_resampling_does_is_known_before_the_run(planned: Plan) -> None:
+    figures = planned.figures()
+    assert figures["expected_epoch"] == planned.run.training.factors.sum()
+    assert figures["expected_epoch"] > figures["training_posts"]
+    assert 0 < figures["labels_raised"] < 1
+    assert planned.warnings() == []
 
 
 def batches(data: TrainingSet, start: int = 0, rank: int = 0, world: int = 1) -> list[Batch]:
@@ -136,3 +146,15 @@ def test_a_damaged_row_group_is_skipped_and_named(corpus: Corpus, tmp_path: Path
     ids = pa.array([row["post_id"] for row in named])
     assert [key_name(key) for key in post_keys(ids)] == sorted(missing)
     assert {(row["file"], row["error"]) for row in named} == {(part.name, skipped[group])}
+
+
+@pytest.mark.usefixtures("ray_session")
+def test_actors_run_on_the_chosen_nodes_and_elsewhere_without_them() -> None:
+    (here,) = [node["NodeID"] for node in ray.nodes()]
+    for nodes in ((here,), ("0" * 56,)):
+        where = ray.remote(num_cpus=0, **Placement(1, nodes).options)(node_of_this_task)
+        assert ray.get(where.remote(), timeout=60) == here
+
+
+def node_of_this_task() -> str:
+    return str(ray.get_runtime_context().get_node_id())

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hashnext.shards.placement import NODE_ID, Placement, place_decoders
+from hashnext.shards.placement import Placement, place_decoders
 
 
 def node(name: str, cpus: float, gpus: float = 0, alive: bool = True) -> dict[str, Any]:
@@ -15,24 +15,28 @@ def place(*nodes: dict[str, Any], world: int = 1, wanted: int = 0, cores: int = 
 
 
 def test_one_machine_shares_its_cpus() -> None:
-    assert place(node("a", 4)) == Placement(3, None)
-    assert place(node("a", 4), world=2) == Placement(1, None)
-    assert place(node("a", 4), cores=2) == Placement(2, None), "no more than it has cores"
-    assert place(node("a", 1)) == Placement(1, None), "one at least"
-    assert place(node("a", 64)) == Placement(16, None)
+    assert place(node("a", 4)) == Placement(3)
+    assert place(node("a", 4), world=2) == Placement(1)
+    assert place(node("a", 4), cores=2) == Placement(2), "no more than it has cores"
+    assert place(node("a", 1)) == Placement(1), "one at least"
+    assert place(node("a", 64)) == Placement(16)
 
 
 def test_machines_that_all_have_gpus_decode_where_they_train() -> None:
-    assert place(node("a", 8, 4), node("b", 8, 4), world=8) == Placement(1, None)
+    assert place(node("a", 8, 4), node("b", 8, 4), world=8) == Placement(1)
 
 
 def test_cpu_machines_decode_for_gpu_machines() -> None:
     found = place(node("gpu", 32, 8), node("b", 16), node("a", 16), world=8)
-    assert found == Placement(4, {NODE_ID: "in(a,b)"})
-    assert place(node("gpu", 32, 1), node("a", 64), wanted=7) == Placement(7, {NODE_ID: "in(a)"})
+    assert found == Placement(4, ("a", "b"))
+    assert place(node("gpu", 32, 1), node("a", 64), wanted=7) == Placement(7, ("a",))
 
 
 def test_lost_machines_and_a_head_without_cpus_do_not_decode() -> None:
     lost = node("a", 16, alive=False)
-    assert place(node("gpu", 8, 1), lost) == Placement(7, None)
-    assert place(node("gpu", 8, 1), node("head", 0)) == Placement(7, None)
+    assert place(node("gpu", 8, 1), lost) == Placement(7)
+    assert place(node("gpu", 8, 1), node("head", 0)) == Placement(7)
+
+
+def test_without_a_choice_ray_is_told_nothing() -> None:
+    assert Placement(4).options == {}

@@ -31,6 +31,18 @@ def test_a_cap_that_binds_is_counted() -> None:
     assert found.labels_raised == 0.5
 
 
+def test_what_resampling_cannot_do_is_said_before_a_run() -> None:
+    capped = ResamplingConfig(alpha=1.0, threshold=0.1)
+    assert resample(capped, FREQUENCIES, FREQUENCIES).warnings(capped) == [
+        "1 posts are capped at --resampling.max-repeats 20"
+    ]
+    weak = ResamplingConfig(alpha=0.5, threshold=0.0005)
+    (said,) = resample(weak, FREQUENCIES, FREQUENCIES).warnings(weak)
+    assert "raises only 0.0% of the labels" in said
+    natural = ResamplingConfig(alpha=0.0)
+    assert resample(natural, FREQUENCIES, FREQUENCIES).warnings(natural) == []
+
+
 def test_default_threshold_doubles_the_epoch_at_full_strength() -> None:
     rarest = np.random.default_rng(0).pareto(1.0, 5000) * 1e-3 + 1e-4
     threshold = default_threshold(rarest, max_repeats=20)

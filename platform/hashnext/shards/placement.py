@@ -18,8 +18,17 @@ class Placement:
     """Where a worker's decoders go, and how many there are."""
 
     decoders: int
-    labels: dict[str, str] | None
-    """Ray's label selector; None: any node."""
+    nodes: tuple[str, ...] = ()
+    """Ids of the nodes to decode on; none: any."""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The same in Ray's terms: these nodes, and others only where none of them can be had."""
+        if not self.nodes:
+            return {}
+        names = f"in({','.join(self.nodes)})"
+        others = [{"label_selector": {NODE_ID: f"!{names}"}}]
+        return {"label_selector": {NODE_ID: names}, "fallback_strategy": others}
 
 
 def place_decoders(
@@ -39,10 +48,9 @@ def place_decoders(
     cpus = sum(node["Resources"].get("CPU", 0) for node in (plain if apart else alive))
     free = cpus if apart else cpus - world  # one CPU for each training worker
     most = MOST_DECODERS if apart else min(MOST_DECODERS, cores_here)
-    labels = {NODE_ID: f"in({','.join(sorted(node['NodeID'] for node in plain))})"}
     return Placement(
         decoders=wanted or int(max(1, min(most, free // world))),
-        labels=labels if apart else None,
+        nodes=tuple(sorted(node["NodeID"] for node in plain)) if apart else (),
     )
 
 

@@ -19,6 +19,8 @@ Floats = NDArray[np.float64]
 
 UNIFORM_EPOCH = 2.0
 """The default t makes the expected epoch this many times the posts at alpha = 1."""
+FEW_RAISED = 0.05
+"""Share of the labels below which resampling does next to nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +61,21 @@ class Resampling:
     def expected_epoch(self) -> float:
         """Expected samples in an epoch."""
         return float(self.factors.sum())
+
+    def warnings(self, config: ResamplingConfig) -> list[str]:
+        """What the user should know before a run."""
+        found = []
+        if config.alpha > 0 and self.labels_raised < FEW_RAISED:
+            found.append(
+                f"resampling raises only {self.labels_raised:.1%} of the labels; "
+                "a larger --resampling.threshold raises more"
+            )
+        if self.posts_capped:
+            found.append(
+                f"{self.posts_capped:,} posts are capped at "
+                f"--resampling.max-repeats {config.max_repeats:g}"
+            )
+        return found
 
 
 def resample(config: ResamplingConfig, frequencies: Floats, rarest: Floats) -> Resampling:

@@ -208,7 +208,7 @@ def _run(
             compute=ActorPoolStrategy(
                 size=min(placement.decoders, len(starts)), max_tasks_in_flight_per_actor=IN_FLIGHT
             ),
-            label_selector=placement.labels,
+            **placement.options,
         )
     yield from dataset.iter_batches(batch_size=None, batch_format="numpy", prefetch_batches=4)
 

@@ -22,7 +22,6 @@ from hashnext.training import checkpoint
 from hashnext.training.worker import Outcome, Run
 
 PACKAGE = "model"
-FEW_RAISED = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,18 +54,7 @@ class Plan:
 
     def warnings(self) -> list[str]:
         """What the user should know before the run."""
-        found = []
-        if self.run.config.resampling.alpha > 0 and self.resampling.labels_raised < FEW_RAISED:
-            found.append(
-                f"resampling raises only {self.resampling.labels_raised:.1%} of the labels; "
-                "a larger --resampling.threshold raises more"
-            )
-        if self.resampling.posts_capped:
-            found.append(
-                f"{self.resampling.posts_capped:,} posts are capped at "
-                f"--resampling.max-repeats {self.run.config.resampling.max_repeats:g}"
-            )
-        return found
+        return self.resampling.warnings(self.run.config.resampling)
 
 
 def plan(config: PretrainConfig, shards: Folder, vocabulary: Vocabulary) -> Plan:
