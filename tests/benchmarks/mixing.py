@@ -104,7 +104,7 @@ def main() -> None:
         if alpha == 0:
             starts = rng.integers(0, len(queries) - BATCH, BATCHES)
             ways["as on disk"] = [start + np.arange(BATCH) for start in starts]
-        for config in (StreamConfig(streams=16, lanes=1), StreamConfig(lanes=4), StreamConfig()):
+        for config in (StreamConfig(streams=16, lanes=1), StreamConfig()):
             started = time.monotonic()
             batches = []
             for seed in range(BATCHES):

@@ -149,12 +149,11 @@ def test_a_damaged_row_group_is_skipped_and_named(corpus: Corpus, tmp_path: Path
 
 
 @pytest.mark.usefixtures("ray_session")
-def test_actors_run_on_the_chosen_nodes_and_elsewhere_without_them() -> None:
-    (here,) = [node["NodeID"] for node in ray.nodes()]
+def test_decoding_runs_on_the_chosen_nodes_and_elsewhere_without_them() -> None:
+    def node(_: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return {"node": np.array([ray.get_runtime_context().get_node_id()])}
+
+    (here,) = [one["NodeID"] for one in ray.nodes()]
     for nodes in ((here,), ("0" * 56,)):
-        where = ray.remote(num_cpus=0, **Placement(1, nodes).options)(node_of_this_task)
-        assert ray.get(where.remote(), timeout=60) == here
-
-
-def node_of_this_task() -> str:
-    return str(ray.get_runtime_context().get_node_id())
+        found = ray.data.from_items([0]).map_batches(node, **Placement(1, nodes).options)
+        assert found.take_all() == [{"node": here}]
