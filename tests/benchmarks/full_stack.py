@@ -1,0 +1,134 @@
+"""Training fed by the stream, beside the same steps fed from a tensor in memory.
+
+Of nano and ResNeXt-50 at 64 and 128 px: the rate of the steps alone, the rate of the stream alone,
+and that of both together. On CPU both want the same cores, which allow 1 / (1 / steps + 1 / stream)
+images a second; on a GPU they run side by side, and the slower of the two is the limit. Shards are
+those of `tests.benchmarks.ingest`. Run from the repository root:
+
+    uv run -m tests.benchmarks.full_stack
+"""
+
+import argparse
+import itertools
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import torch
+
+from hashnext import cluster
+from hashnext.models.preprocess import Preprocess
+from hashnext.models.resnext import build
+from hashnext.recipes import RECIPES
+from hashnext.shards.stream import Batch, StreamConfig, TrainingSet, training_batches
+from hashnext.training.prefetch import DeviceBatch, on_device
+from hashnext.training.step import OptimiserConfig, Stepper, make_optimiser
+from tests.benchmarks.ingest import training_set, write_posts, write_shards
+from tests.benchmarks.table import row
+
+AT_LEAST = 0.95
+BATCH = 64
+LABELS = 1000
+SECONDS = 20.0
+"""How long each measurement aims to take."""
+CASES = (("nano", 64), ("nano", 128), ("resnext50_32x4d", 64), ("resnext50_32x4d", 128))
+
+
+def stepper_of(recipe: str, size: int, device: torch.device) -> Stepper:
+    """A fresh network of a recipe and its optimiser."""
+    network = build(RECIPES[recipe]().model, LABELS)
+    network = network.to(device, memory_format=torch.channels_last)
+    return Stepper(
+        network, make_optimiser(network, OptimiserConfig()), Preprocess(size=size), device,
+        bf16=device.type == "cuda", world=1,
+    )  # fmt: skip
+
+
+def steps_alone(stepper: Stepper, batch: DeviceBatch) -> float:
+    """Images a second of steps on one batch that lies on the device."""
+    endless = itertools.repeat(batch)
+    return train(stepper, endless, SECONDS)[0]
+
+
+def stream_alone(data: TrainingSet) -> float:
+    """Images a second of the stream, after its first batches."""
+    started, images = 0.0, 0
+    for number, batch in enumerate(batches_of(data)):
+        if number == 4:  # what was waiting while the first batches came is behind us
+            started = time.perf_counter()
+        elif number > 4:
+            images += len(batch)
+            if time.perf_counter() - started > SECONDS:
+                break
+    return images / (time.perf_counter() - started)
+
+
+def together(stepper: Stepper, data: TrainingSet) -> tuple[float, float]:
+    """Images a second of training on the stream, and the share of the time spent waiting for it."""
+    return train(stepper, on_device(batches_of(data), stepper.device), 2 * SECONDS)
+
+
+def train(stepper: Stepper, batches: Iterable[DeviceBatch], seconds: float) -> tuple[float, float]:
+    """Images a second and the share of waiting, over some seconds behind the first four steps."""
+    feed = iter(batches)
+    for _ in range(4):
+        stepper.step(next(feed), BATCH, 0.01, 0)
+    started, images, waited = time.perf_counter(), 0, 0.0
+    while (now := time.perf_counter()) - started < seconds:
+        batch = next(feed)
+        waited += time.perf_counter() - now
+        stepper.step(batch, len(batch), 0.01, images)  # waits for the loss, so for the device
+        images += len(batch)
+    passed = time.perf_counter() - started
+    return images / passed, waited / passed
+
+
+def batches_of(data: TrainingSet) -> Iterator[Batch]:
+    """The stream, as long as anyone may want it."""
+    yield from training_batches(data, batch=BATCH, images=10_000_000, start=0, rank=0, world=1)
+
+
+def measure(recipe: str, data: TrainingSet, device: torch.device, repeats: int) -> None:
+    """Compare for one network and size, and print."""
+    size = data.config.size
+    stepper = stepper_of(recipe, size, device)
+    held = next(iter(on_device(batches_of(data), device)))
+    shares, waits = [], []
+    for _ in range(repeats):
+        alone, stream = steps_alone(stepper, held), stream_alone(data)
+        both, waited = together(stepper, data)
+        gpu = device.type == "cuda"
+        allowed = min(alone, stream) if gpu else 1 / (1 / alone + 1 / stream)
+        shares.append(both / allowed)
+        waits.append(waited)
+        print(
+            f"{recipe} {size} px: steps {alone:,.1f}/s, stream {stream:,.1f}/s, allowed "
+            f"{allowed:,.1f}/s, together {both:,.1f}/s", flush=True,
+        )  # fmt: skip
+    share = statistics.median(shares)
+    row(f"{recipe}, {size} px", f"{share:.2f}x", f"at least {AT_LEAST:g}x", share >= AT_LEAST)
+    row("  waiting for the stream", f"{statistics.median(waits):.0%}")
+
+
+def main() -> None:
+    """Prepare, measure every case, print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--posts", type=int, default=10_800)
+    parser.add_argument("--repeats", type=int, default=1)
+    args = parser.parse_args()
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    print(f"load of the machine before: {os.getloadavg()[0]:.2f}, {os.cpu_count()} cores, {device}")
+    with tempfile.TemporaryDirectory() as folder, cluster.session():
+        at = Path(folder)
+        write_posts(at / "posts.parquet", args.posts)
+        shards = write_shards(at / "posts.parquet", at / "shards")
+        for recipe, size in CASES:
+            data = training_set(shards, StreamConfig(size=size))
+            measure(recipe, data, device, args.repeats)
+
+
+if __name__ == "__main__":
+    main()
