@@ -4,8 +4,8 @@ from dataclasses import dataclass, field, replace
 
 from hashnext.errors import ConfigError
 from hashnext.models.resnext import ResNeXtConfig
+from hashnext.shards.batch import StreamConfig
 from hashnext.shards.resampling import ResamplingConfig
-from hashnext.shards.stream import StreamConfig
 from hashnext.training.augment import AugmentConfig
 from hashnext.training.schedule import ScheduleConfig
 from hashnext.training.step import OptimiserConfig

@@ -12,8 +12,8 @@ from functools import partial
 from hashnext.config import PretrainConfig
 from hashnext.errors import ConfigError
 from hashnext.models.resnext import ResNeXtConfig
+from hashnext.shards.batch import StreamConfig
 from hashnext.shards.resampling import ResamplingConfig
-from hashnext.shards.stream import StreamConfig
 from hashnext.training.schedule import ScheduleConfig
 
 

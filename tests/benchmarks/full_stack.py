@@ -23,7 +23,8 @@ from hashnext import cluster
 from hashnext.models.preprocess import Preprocess
 from hashnext.models.resnext import build
 from hashnext.recipes import RECIPES
-from hashnext.shards.stream import Batch, StreamConfig, TrainingSet, training_batches
+from hashnext.shards.batch import Batch, StreamConfig
+from hashnext.shards.stream import TrainingSet, training_batches
 from hashnext.training.prefetch import DeviceBatch, on_device
 from hashnext.training.step import OptimiserConfig, Stepper, make_optimiser
 from tests.benchmarks.ingest import training_set, write_posts, write_shards

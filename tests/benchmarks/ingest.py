@@ -49,13 +49,14 @@ from hashnext.images.decode import DecodeLimits
 from hashnext.posts.readers import PostSource
 from hashnext.progress import meter
 from hashnext.settings import test_data
+from hashnext.shards.batch import StreamConfig
 from hashnext.shards.duplicates import DuplicatesConfig
 from hashnext.shards.index import build_index
 from hashnext.shards.loader import Crops, ShardReader, load
 from hashnext.shards.manifest import Manifest
 from hashnext.shards.part import PrepareConfig
 from hashnext.shards.prepare import prepare
-from hashnext.shards.stream import StreamConfig, TrainingSet, training_batches
+from hashnext.shards.stream import TrainingSet, training_batches
 from hashnext.storage import Folder
 from tests.benchmarks.table import row
 

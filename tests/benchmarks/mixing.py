@@ -18,10 +18,10 @@ import pyarrow.parquet as pq
 
 from hashnext.posts.identity import post_keys
 from hashnext.settings import test_data
+from hashnext.shards.batch import StreamConfig
 from hashnext.shards.order import Order
 from hashnext.shards.part import ROW_GROUP_ROWS
 from hashnext.shards.resampling import ResamplingConfig, resample
-from hashnext.shards.stream import StreamConfig
 
 BATCH, BATCHES, PERMUTATIONS = 256, 200, 1000
 Ints = np.ndarray

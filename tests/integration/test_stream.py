@@ -15,16 +15,11 @@ from hashnext.hashtags.vocabulary import Vocabulary
 from hashnext.posts.identity import post_keys
 from hashnext.posts.readers import PostSource
 from hashnext.recipes import recipe
+from hashnext.shards.batch import Batch, StreamConfig
 from hashnext.shards.ledger import Ledger
 from hashnext.shards.missing import key_name, missing_posts
 from hashnext.shards.placement import Placement
-from hashnext.shards.stream import (
-    Batch,
-    StreamConfig,
-    TrainingSet,
-    evaluation_batches,
-    training_batches,
-)
+from hashnext.shards.stream import TrainingSet, evaluation_batches, training_batches
 from hashnext.storage import Folder
 from hashnext.training.local import run_locally
 from hashnext.training.pretrain import Plan, plan

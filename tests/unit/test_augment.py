@@ -8,8 +8,8 @@ from torchvision.transforms.v2 import functional as reference
 
 from hashnext.errors import ConfigError
 from hashnext.models.preprocess import Preprocess
+from hashnext.shards.batch import Batch
 from hashnext.shards.order import Samples
-from hashnext.shards.stream import Batch
 from hashnext.training.augment import (
     AugmentConfig,
     Mix,

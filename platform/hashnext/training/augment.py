@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hashnext.errors import ConfigError
+from hashnext.shards.batch import Batch
 from hashnext.shards.draws import uniforms, words
-from hashnext.shards.stream import Batch
 
 COLOUR_DRAW, MIX_DRAW = 10, 11  # what a draw is for, beside those of hashnext.shards
 GREY = (0.299, 0.587, 0.114)

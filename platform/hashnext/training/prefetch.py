@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hashnext.shards.stream import Batch
+from hashnext.shards.batch import Batch
 
 T = TypeVar("T")
 DEPTH = 2
