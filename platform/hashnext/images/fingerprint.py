@@ -79,17 +79,24 @@ def content_box(grey: NDArray[np.uint8]) -> tuple[int, int, int, int]:
 
 def _bar(lines: NDArray[np.uint8]) -> int:
     """Number of leading lines of (L, N) that belong to a bar in the colour of the first."""
-    colour = int(np.median(lines[0]))
+    colour = _median(lines[0])
     if _share(lines[:1], colour)[0] < BAR_EDGE:
         return 0
     outside = _share(lines, colour) < BAR_LINE
     return int(outside.argmax()) if outside.any() else len(lines)
 
 
+def _median(line: NDArray[np.uint8]) -> int:
+    """Whole part of the median of (N,); sorting bytes is ten times as fast as `np.median`."""
+    ascending = np.sort(line)
+    return (int(ascending[(len(line) - 1) // 2]) + int(ascending[len(line) // 2])) // 2
+
+
 def _share(lines: NDArray[np.uint8], colour: int) -> NDArray[np.float64]:
     """Share of each line's pixels that have the colour, or nearly: (L,)."""
-    share: NDArray[np.float64]
-    share = (np.abs(lines.astype(np.int16) - colour) <= BAR_TOLERANCE).mean(axis=1)
+    low, high = max(colour - BAR_TOLERANCE, 0), min(colour + BAR_TOLERANCE, 255)
+    near = np.count_nonzero((lines >= low) & (lines <= high), axis=1)
+    share: NDArray[np.float64] = near / lines.shape[1]
     return share
 
 
