@@ -46,7 +46,8 @@ def make_shards(
     starts = range(0, len(posts), part_rows)
     for part, start in enumerate(starts):
         builder = PartBuilder(config)
-        builder.add(pa.Table.from_pylist(posts[start : start + part_rows]))
+        rows = pa.Table.from_pylist(posts[start : start + part_rows])
+        builder.add(rows, rows["image"].to_pylist())
         records.write(out, part, builder)
     settle(out, config, len(starts), ())
     manifest = commit(out, config, len(starts))

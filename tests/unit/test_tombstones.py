@@ -12,6 +12,7 @@ import pytest
 
 from hashnext import cluster
 from hashnext.errors import ConfigError, DataError, SchemaError
+from hashnext.posts.fetch import FetchConfig
 from hashnext.posts.id_list import read_post_ids
 from hashnext.posts.readers import PostSource
 from hashnext.posts.tombstones import TOMBSTONES, Tombstones
@@ -131,7 +132,8 @@ def test_a_part_names_its_reason(tombstones: Tombstones, tmp_path: Path) -> None
     source = source_of(tmp_path / "posts.parquet")
     builder = PartBuilder(PrepareConfig(), tombstoned=frozenset(source.tombstoned.to_pylist()))
     for unit in source.units:
-        builder.add(source.read(unit, ["post_id", "image", "image_uri", "hashtags", "public"]))
+        posts = source.read(unit, source.without_images())
+        builder.add(posts, source.images(posts, FetchConfig(), 1 << 20))
     assert builder.rejections[1:] == [
         Rejection("two", "gate", "tombstoned", "taken down"),
         Rejection("three", "gate", "tombstoned", "taken down"),
