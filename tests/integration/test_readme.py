@@ -29,8 +29,8 @@ NOT_RUN = {
 """Start of a command, and why it is not run here."""
 SMALLER = {
     "--num-posts 3000": "--num-posts 600",
-    "jobs.pretrain nano": "jobs.pretrain nano --schedule.images 2000 --schedule.warmup-images 200",
-    "--out runs/sweep": "--out runs/sweep --images 400 --space.alpha 0.5",
+    "jobs.pretrain nano": "jobs.pretrain nano --schedule.images 800 --schedule.warmup-images 100",
+    "--out runs/sweep": "--out runs/sweep --images 160 --space.alpha 0.5",
 }
 """What the README says, and what is run instead to save time."""
 START_LIMIT_S = 120
