@@ -142,7 +142,7 @@ def test_wrong_token_is_explained(cluster: Cluster) -> None:
 def test_prepare_and_pretrain_run_to_the_end(cluster: Cluster, tmp_path: Path) -> None:
     posts, words, shards, model = (str(tmp_path / name) for name in ("p", "v", "s", "m"))
     corpus = f"{posts}/posts.parquet"
-    short = ["--schedule.images", "480", "--schedule.warmup-images", "64"]
+    short = ["--schedule.images", "128", "--schedule.warmup-images", "32"]
     for command in (
         ["jobs.synthesize", "--out", posts, "--num-posts", "300", "--seed", "0"],
         ["jobs.vocabulary", "--posts", corpus, "--out", words, "--min-posts", "3"],
