@@ -50,6 +50,7 @@ from hashnext.posts.readers import PostSource
 from hashnext.progress import meter
 from hashnext.settings import test_data
 from hashnext.shards.batch import StreamConfig
+from hashnext.shards.budget import ErrorBudget
 from hashnext.shards.duplicates import DuplicatesConfig
 from hashnext.shards.index import build_index
 from hashnext.shards.loader import Crops, ShardReader, load
@@ -113,7 +114,7 @@ def write_shards(posts: Path, out: Path) -> Folder:
     config = PrepareConfig(duplicates=DuplicatesConfig(remove="none"))
     source = PostSource.open(posts)
     with meter("prepare", source.rows or 0, "posts") as progress:
-        prepare(source, folder, config, progress)
+        prepare(source, folder, config, progress, [], ErrorBudget())
     return folder
 
 
