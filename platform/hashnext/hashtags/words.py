@@ -138,7 +138,7 @@ _cost = itemgetter(0)
 
 @cache
 def load(nouns: frozenset[str] = frozenset()) -> Words:
-    """The model of English with further nouns; half a second the first time in a process."""
+    """The model of English with further nouns; about a second the first time in a process."""
     if nouns:
         return load().adding(nouns)
     words, counts = _counts("unigrams.txt")
