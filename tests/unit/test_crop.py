@@ -14,6 +14,7 @@ from hashnext.images.crop import (
     Box,
     centre_crop,
     crop,
+    crop_quickly,
     random_crop_box,
     resize_short_side,
 )
@@ -55,6 +56,26 @@ def test_the_centre_crop_is_central() -> None:
     cropped = centre_crop(image, 64)
     assert cropped.shape == (64, 64, 3)
     assert cropped.min() > 200
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 400), st.integers(1, 400), st.integers(0, 10_000))
+def test_the_quick_crop_shows_what_the_exact_one_shows(width: int, height: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    coarse = Image.fromarray(rng.integers(0, 256, (3, 4, 3), dtype=np.uint8))
+    image = np.asarray(coarse.resize((width, height), Image.Resampling.BICUBIC))
+    box = random_crop_box(width, height, 0.08, rng.random((ATTEMPTS + 1, 2)))
+    quick, exact = crop_quickly(image, box, 32), crop(image, box, 32)
+    assert quick.shape == exact.shape == (32, 32, 3)
+    if min(width, height) > 40:  # smaller boxes have edges that the two treat differently
+        assert np.abs(quick.astype(int) - exact).mean() < 4
+
+
+def test_the_quick_crop_of_a_fine_pattern_does_not_alias() -> None:
+    stripes = np.zeros((256, 256, 3), np.uint8)
+    stripes[:, ::2] = 255
+    assert np.ptp(crop_quickly(stripes, (0, 0, 256, 256), 64)[..., 0].astype(int)) < 8
+    assert crop_quickly(stripes, (3.7, 5.2, 3.9, 5.4), 16).shape == (16, 16, 3)
 
 
 def test_a_box_of_the_whole_image_is_the_image() -> None:

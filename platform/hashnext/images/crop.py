@@ -5,6 +5,7 @@ Random numbers come in as arguments, so a crop can be replayed.
 
 import math
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -61,6 +62,19 @@ def crop(image: RGB, box: Box, size: int) -> RGB:
     return np.asarray(resized, dtype=np.uint8)
 
 
+def crop_quickly(image: RGB, box: Box, size: int) -> RGB:
+    """Resize a box of an image, rounded to whole pixels, to uint8 (size, size, 3).
+
+    OpenCV takes a fifth of Pillow's time. Area means where both sides shrink, which lets no detail
+    alias; else bilinear.
+    """
+    left, top, right, bottom = (round(edge) for edge in box)
+    part = image[top : max(bottom, top + 1), left : max(right, left + 1)]
+    shrinks = min(part.shape[:2]) >= size
+    way = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(part, (size, size), interpolation=way), dtype=np.uint8)
+
+
 def random_crop_box(width: int, height: int, min_area: float, uniforms: NDArray[np.float64]) -> Box:
     """Box of a random resized crop, torchvision's RandomResizedCrop in distribution.
 
@@ -73,17 +87,16 @@ def random_crop_box(width: int, height: int, min_area: float, uniforms: NDArray[
         left, top, right, bottom in whole pixels.
     """
     low, high = math.log(ASPECT[0]), math.log(ASPECT[1])
-    area = width * height * (min_area + (1 - min_area) * uniforms[:-1, 0])
-    aspect = np.exp(low + (high - low) * uniforms[:-1, 1])
-    widths, heights = np.rint(np.sqrt(area * aspect)), np.rint(np.sqrt(area / aspect))
-    fits = (widths >= 1) & (widths <= width) & (heights >= 1) & (heights <= height)
-    if not fits.any():
-        return _largest_central_box(width, height)
-    first = int(fits.argmax())
-    box_width, box_height = int(widths[first]), int(heights[first])
-    left = int(uniforms[-1, 0] * (width - box_width + 1))
-    top = int(uniforms[-1, 1] * (height - box_height + 1))
-    return left, top, left + box_width, top + box_height
+    *attempts, place = uniforms.tolist()
+    for share, shape in attempts:
+        area = width * height * (min_area + (1 - min_area) * share)
+        aspect = math.exp(low + (high - low) * shape)
+        across, down = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
+        if 1 <= across <= width and 1 <= down <= height:
+            left = int(place[0] * (width - across + 1))
+            top = int(place[1] * (height - down + 1))
+            return left, top, left + across, top + down
+    return _largest_central_box(width, height)
 
 
 def _largest_central_box(width: int, height: int) -> Box:
