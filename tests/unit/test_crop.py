@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from torchvision.transforms import RandomResizedCrop
+from torchvision.transforms import CenterCrop, RandomResizedCrop, Resize
 
 from hashnext.images.crop import (
     ATTEMPTS,
@@ -15,6 +15,7 @@ from hashnext.images.crop import (
     centre_crop,
     crop,
     random_crop_box,
+    resize_and_crop,
     resize_short_side,
 )
 from hashnext.images.decode import DecodeLimits, decode, encode_jpeg, opened
@@ -55,6 +56,15 @@ def test_the_centre_crop_is_central() -> None:
     cropped = centre_crop(image, 64)
     assert cropped.shape == (64, 64, 3)
     assert cropped.min() > 200
+
+
+@settings(max_examples=40)
+@given(st.integers(1, 300), st.integers(1, 300), st.sampled_from([(56, 0.875), (64, 1.0)]))
+def test_two_steps_are_torchvisions(width: int, height: int, crop: tuple[int, float]) -> None:
+    size, fraction = crop
+    image = np.random.default_rng(0).integers(0, 256, (height, width, 3)).astype(np.uint8)
+    theirs = CenterCrop(size)(Resize(round(size / fraction))(Image.fromarray(image)))
+    assert (resize_and_crop(image, size, fraction) == np.asarray(theirs)).all()
 
 
 def test_a_box_of_the_whole_image_is_the_image() -> None:
