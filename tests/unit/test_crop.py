@@ -1,14 +1,17 @@
 """Crops: inside the image, of the right size, and like torchvision's in distribution."""
 
 import io
+from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from torchvision.transforms import CenterCrop, RandomResizedCrop, Resize
 
+from hashnext.evaluation.own_head import published_crop
 from hashnext.images.crop import (
     ATTEMPTS,
     Box,
@@ -65,6 +68,14 @@ def test_two_steps_are_torchvisions(width: int, height: int, crop: tuple[int, fl
     image = np.random.default_rng(0).integers(0, 256, (height, width, 3)).astype(np.uint8)
     theirs = CenterCrop(size)(Resize(round(size / fraction))(Image.fromarray(image)))
     assert (resize_and_crop(image, size, fraction) == np.asarray(theirs)).all()
+
+
+def test_real_photos_are_cropped_as_torchvision_crops_them(real_data: Path) -> None:
+    photos = pq.ParquetFile(real_data / "photos" / "photos.parquet")
+    batch = next(photos.iter_batches(20, columns=["image"]))
+    for data in batch.column("image").to_pylist():
+        theirs = CenterCrop(112)(Resize(128)(Image.open(io.BytesIO(data)).convert("RGB")))
+        assert (published_crop(data, 112, 0.875) == np.asarray(theirs)).all()
 
 
 def test_a_box_of_the_whole_image_is_the_image() -> None:

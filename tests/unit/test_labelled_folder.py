@@ -42,6 +42,12 @@ def test_wnids_are_numbered_as_the_outputs_are() -> None:
     assert len(numbers) == 1000
 
 
+def test_real_photos_have_the_numbers_of_their_wnids(real_data: Path) -> None:
+    table = pq.read_table(real_data / "photos" / "labels.parquet")
+    numbers = table["imagenet_index"].to_pylist()
+    assert numbers == [ilsvrc_wnids()[wnid] for wnid in table["wnid"].to_pylist()]
+
+
 def test_a_folder_a_class(tmp_path: Path) -> None:
     names = [f"{TOILET_TISSUE}/a.JPEG", f"{TENCH}/b.JPEG", f"{TENCH}/deep/c.png"]
     place = tree(tmp_path, *names, f"{TENCH}/notes.txt", ".cache/n01443537/d.jpg")
