@@ -17,6 +17,7 @@ from hashnext.registry.package import ModelPackage
 from hashnext.registry.store import RunLogger, connect
 from hashnext.settings import tracking_uri
 from hashnext.training.checkpoint import load
+from hashnext.training.loss import LossConfig
 from hashnext.training.workers import WorkersConfig
 from jobs.pretrain import CURVES, EXPERIMENT, MLFLOW_RUN, Pretrain, main
 
@@ -26,7 +27,7 @@ def small(images: int) -> PretrainConfig:
     config = nano().shortened(images)
     return replace(
         config, stream=replace(config.stream, size=32), checkpoint_images=640, log_images=128,
-        bf16=False,
+        bf16=False, loss=LossConfig(label_smoothing=0.1),
     )  # fmt: skip
 
 
@@ -100,12 +101,13 @@ def test_the_same_command_again_does_nothing(
         main(job(corpus, out, images=640))
 
 
-@pytest.mark.parametrize(("workers", "tolerance"), [(1, 1e-4), (2, 0.05)])
+@pytest.mark.parametrize(("workers", "tolerance"), [(1, 1e-4), (2, 0.2)])
 def test_a_stopped_run_continues_to_the_same_ledger_along_the_same_curve(
     trained: tuple[Path, dict[str, Any]], corpus: Corpus, tmp_path: Path, workers: int,
     tolerance: float,
 ) -> None:  # fmt: skip
-    """Two workers' batch norms see half a batch each, hence the wider tolerance."""
+    """Two workers' batch norms see half a batch each, hence the wider tolerance; smoothed labels
+    keep the loss away from 0, where every curve would look the same."""
     out, result = trained
     stopped = tmp_path / "run"
     shutil.copytree(out, stopped)

@@ -15,15 +15,13 @@ import torch
 from torch import Tensor
 
 from hashnext.errors import DataError
-from hashnext.evaluation.bootstrap import mean_interval
 from hashnext.evaluation.features import extract_features, forward, pick_device
 from hashnext.evaluation.finetune import FinetuneConfig, finetune
 from hashnext.evaluation.labelled import LabelledSet
 from hashnext.evaluation.probe import Selected, fit_probe, select_probe
+from hashnext.evaluation.scores import TOP, score
 from hashnext.models.preprocess import Preprocess
 from hashnext.models.resnext import ResNeXt
-
-TOP = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,32 +132,13 @@ def _targets(images: LabelledSet) -> Tensor:
 def _report(logits: Tensor, task: TransferTask, figures: dict[str, Any]) -> Transfer:
     test, classes = task.test, task.train.classes
     top = classes[torch.topk(logits, min(TOP, len(classes)), dim=1).indices.numpy()]
-    right = top == test.labels[:, None]
-    correct = right[:, 0]
-    interval = mean_interval(correct)
-    per_class = [
-        {
-            "label": int(label),
-            "images": int(of_class.sum()),
-            "top1": float(correct[of_class].mean()),
-        }
-        for label in test.classes
-        if (of_class := test.labels == label).any()
-    ]
-    predictions = pa.table(
-        {
-            "id": pa.array(test.ids, pa.string()),
-            "label": pa.array(test.labels, pa.int64()),
-            "top5": pa.array(list(top), pa.list_(pa.int64())),
-            "correct": pa.array(correct, pa.bool_()),
-        }
-    )
+    scores = score(top, test.ids, test.labels)
     counts = {"num_train": len(task.train), "num_test": len(test), "num_classes": len(classes)}
     accuracy = {
-        "top1": interval.mean, "low": interval.low, "high": interval.high,
-        "top5": float(right.any(axis=1).mean()),
-        "mean_class_top1": float(np.mean([row["top1"] for row in per_class])),
+        "top1": scores.top1.mean, "low": scores.top1.low, "high": scores.top1.high,
+        "top5": scores.top5.mean, "mean_class_top1": scores.mean_class_top1.mean,
     }  # fmt: skip
     return Transfer(
-        figures=accuracy | figures | counts | {"per_class": per_class}, predictions=predictions
+        figures=accuracy | figures | counts | {"per_class": scores.per_class},
+        predictions=scores.predictions,
     )

@@ -44,6 +44,24 @@ def centre_crop(image: RGB, size: int, crop_fraction: float = 0.875) -> RGB:
     return crop(image, centre_box(width, height, crop_fraction), size)
 
 
+def resize_and_crop(image: RGB, size: int, crop_fraction: float = 0.875) -> RGB:
+    """Resize the short side to size / crop_fraction, then cut out the central square.
+
+    Both steps in whole pixels, as torchvision's Resize and CenterCrop do and figures of published
+    weights are measured; `centre_crop` takes one step and lies within a pixel of it.
+
+    Returns:
+        uint8 (size, size, 3).
+    """
+    height, width = image.shape[:2]
+    short = round(size / crop_fraction)
+    side = min(width, height)
+    width, height = int(short * width / side), int(short * height / side)
+    resized = Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR)
+    left, top = round((width - size) / 2), round((height - size) / 2)
+    return np.asarray(resized.crop((left, top, left + size, top + size)), dtype=np.uint8)
+
+
 def centre_box(width: int, height: int, crop_fraction: float = 0.875) -> Box:
     """Central square of `crop_fraction` of the short side."""
     side = min(height, width) * crop_fraction
