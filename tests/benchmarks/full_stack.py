@@ -15,6 +15,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -25,8 +26,10 @@ from hashnext.models.resnext import build
 from hashnext.recipes import RECIPES
 from hashnext.shards.batch import Batch, StreamConfig
 from hashnext.shards.stream import TrainingSet, training_batches
+from hashnext.training.optimiser import make_optimiser
+from hashnext.training.parallel import ParallelConfig, distribute
 from hashnext.training.prefetch import DeviceBatch, on_device
-from hashnext.training.step import OptimiserConfig, Stepper, make_optimiser
+from hashnext.training.step import Stepper
 from tests.benchmarks.ingest import training_set, write_posts, write_shards
 from tests.benchmarks.table import row
 
@@ -40,12 +43,11 @@ CASES = (("nano", 64), ("nano", 128), ("resnext50_32x4d", 64), ("resnext50_32x4d
 
 def stepper_of(recipe: str, size: int, device: torch.device) -> Stepper:
     """A fresh network of a recipe and its optimiser."""
-    network = build(RECIPES[recipe]().model, LABELS)
-    network = network.to(device, memory_format=torch.channels_last)
-    return Stepper(
-        network, make_optimiser(network, OptimiserConfig()), Preprocess(size=size), device,
-        bf16=device.type == "cuda", world=1,
-    )  # fmt: skip
+    config = replace(RECIPES[recipe](), bf16=device.type == "cuda")
+    network = build(config.model, LABELS)
+    model = distribute(network, ParallelConfig(), 1, device)
+    optimiser = make_optimiser(network, config.optimiser)
+    return Stepper(model, optimiser, Preprocess(size=size), device, config)
 
 
 def steps_alone(stepper: Stepper, batch: DeviceBatch) -> float:

@@ -109,7 +109,8 @@ def _grey(image: RGB) -> Grey:
     """Luminance, at half the size where that is more than the hashes need."""
     height, width = image.shape[:2]
     if min(height, width) >= 2 * ENOUGH:
-        image = cv2.resize(image, (width // 2, height // 2), interpolation=cv2.INTER_LINEAR)
+        half = cv2.resize(image, (width // 2, height // 2), interpolation=cv2.INTER_LINEAR)
+        image = np.asarray(half, dtype=np.uint8)
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
 
 

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from hashnext.progress import Meter
 from hashnext.storage import Folder
@@ -43,6 +44,13 @@ class Board:
         warnings since the last reading."""
         warnings, self.warnings = self.warnings, []
         return (*self.state, self.trained, warnings)
+
+
+def open_board(out: Folder) -> Any:
+    """A board for the run in `out`, on the driver's own node: it must not go with a worker's."""
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    actor = Board.options(scheduling_strategy=here)  # type: ignore[attr-defined]
+    return actor.remote(trained_before(out))
 
 
 def trained_before(out: Folder) -> int:

@@ -19,7 +19,7 @@ from hashnext.errors import ConfigError, DataError, StateError, Terminated
 from hashnext.progress import Meter
 from hashnext.registry.store import RunLogger
 from hashnext.storage import Folder
-from hashnext.training.board import Board, trained_before, watching
+from hashnext.training.board import open_board, trained_before, watching
 from hashnext.training.loop import NotFinite
 from hashnext.training.surroundings import RaySurroundings
 from hashnext.training.worker import Outcome, Run, Stopped, work
@@ -74,7 +74,7 @@ def fit(
     """
     use_gpu = ray.cluster_resources().get("GPU", 0) > 0
     _check(workers, use_gpu, run.config.stream.streams)
-    board = Board.remote(trained_before(out))  # type: ignore[attr-defined]
+    board = open_board(out)
     trainer = _trainer(
         replace(run, parallel=workers.parallel), board, out, workers, logger, use_gpu
     )
