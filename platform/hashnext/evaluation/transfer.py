@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from hashnext.errors import DataError
-from hashnext.evaluation.bootstrap import mean_interval
+from hashnext.evaluation.accuracy import accuracy_figures, per_class
+from hashnext.evaluation.feature_cache import cached_features
 from hashnext.evaluation.features import extract_features, forward, pick_device
 from hashnext.evaluation.finetune import FinetuneConfig, finetune
 from hashnext.evaluation.labelled import LabelledSet
@@ -56,7 +58,8 @@ class Transfer:
     """top1 with the interval low and high, top5, mean_class_top1, selection_top1, the chosen
     setting, counts, seconds, and `per_class`: label, test images and top-1 of each class."""
     predictions: pa.Table
-    """`id`, `label`, `top5` (list of labels, best first) and `correct`, one row a test image."""
+    """`id`, `label`, `top5` (list of labels, best first) and `correct`, one row a test image; with
+    several draws `correct` is the share of them, and there is no `top5`."""
 
 
 def probe_transfer(model: ResNeXt, preprocess: Preprocess, task: TransferTask) -> Transfer:
@@ -66,9 +69,10 @@ def probe_transfer(model: ResNeXt, preprocess: Preprocess, task: TransferTask) -
         DataError: an image cannot be decoded; the message names its id.
     """
     started = time.monotonic()
-    device, targets = pick_device(), _targets(task.train)
-    features = extract_features(model, preprocess, task.train).to(device)
-    test_features = extract_features(model, preprocess, task.test).to(device)
+    device, targets = pick_device(), targets_of(task.train)
+    train = cached_features(model, preprocess, task.train)
+    test = cached_features(model, preprocess, task.test)
+    features = train.features.to(device)
     selected = _select(features, task.train)
     chosen = selected.probe.regularisation
     probe = fit_probe(features, targets.to(device), task.train.num_classes, chosen, selected.probe)
@@ -76,9 +80,10 @@ def probe_transfer(model: ResNeXt, preprocess: Preprocess, task: TransferTask) -
         "selection_top1": selected.top1,
         "regularisation": chosen,
         "converged": probe.converged,
+        "images_extracted": train.images + test.images,
         "seconds": round(time.monotonic() - started, 1),
     }
-    return _report(probe.logits(test_features).cpu(), task, figures)
+    return report(probe.logits(test.features.to(device)).cpu(), task, figures)
 
 
 def finetune_transfer(
@@ -106,12 +111,12 @@ def finetune_transfer(
         "learning_rate": chosen,
         "seconds": round(time.monotonic() - started, 1),
     }
-    return _report(logits, task, figures)
+    return report(logits, task, figures)
 
 
 def selection_score(model: ResNeXt, preprocess: Preprocess, train: LabelledSet) -> dict[str, float]:
     """Figures by which trials are ranked: the probe fitted on 80 % of the training set, scored on
-    the selection slice. No test set is read.
+    the selection slice. No test set is read, and nothing is kept: a trial is scored once.
 
     Raises:
         DataError: an image cannot be decoded; the message names its id.
@@ -124,28 +129,33 @@ def selection_score(model: ResNeXt, preprocess: Preprocess, train: LabelledSet) 
 def _select(features: Tensor, train: LabelledSet) -> Selected:
     device = features.device
     slice_ = torch.from_numpy(train.selection()).to(device)
-    return select_probe(features, _targets(train).to(device), train.num_classes, slice_)
+    return select_probe(features, targets_of(train).to(device), train.num_classes, slice_)
 
 
-def _targets(images: LabelledSet) -> Tensor:
+def targets_of(images: LabelledSet) -> Tensor:
+    """Place of each image's label among the classes: int64 (n,)."""
     return torch.from_numpy(np.searchsorted(images.classes, images.labels))
 
 
-def _report(logits: Tensor, task: TransferTask, figures: dict[str, Any]) -> Transfer:
-    test, classes = task.test, task.train.classes
-    top = classes[torch.topk(logits, min(TOP, len(classes)), dim=1).indices.numpy()]
+def ranked(scores: Tensor, classes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Labels of the TOP highest scores (n, C), best first: int64 (n, min(TOP, C))."""
+    top: NDArray[np.int64] = torch.topk(scores, min(TOP, len(classes)), dim=1).indices.numpy()
+    labels: NDArray[np.int64] = classes[top]
+    return labels
+
+
+def counts(task: TransferTask) -> dict[str, int]:
+    """Images and classes of the task."""
+    train, test = task.train, task.test
+    return {"num_train": len(train), "num_test": len(test), "num_classes": train.num_classes}
+
+
+def report(scores: Tensor, task: TransferTask, figures: dict[str, Any]) -> Transfer:
+    """What scores (n, C) of the test images come to, with the figures of how they were made."""
+    test = task.test
+    top = ranked(scores, task.train.classes)
     right = top == test.labels[:, None]
     correct = right[:, 0]
-    interval = mean_interval(correct)
-    per_class = [
-        {
-            "label": int(label),
-            "images": int(of_class.sum()),
-            "top1": float(correct[of_class].mean()),
-        }
-        for label in test.classes
-        if (of_class := test.labels == label).any()
-    ]
     predictions = pa.table(
         {
             "id": pa.array(test.ids, pa.string()),
@@ -154,12 +164,6 @@ def _report(logits: Tensor, task: TransferTask, figures: dict[str, Any]) -> Tran
             "correct": pa.array(correct, pa.bool_()),
         }
     )
-    counts = {"num_train": len(task.train), "num_test": len(test), "num_classes": len(classes)}
-    accuracy = {
-        "top1": interval.mean, "low": interval.low, "high": interval.high,
-        "top5": float(right.any(axis=1).mean()),
-        "mean_class_top1": float(np.mean([row["top1"] for row in per_class])),
-    }  # fmt: skip
-    return Transfer(
-        figures=accuracy | figures | counts | {"per_class": per_class}, predictions=predictions
-    )
+    accuracy = accuracy_figures(correct, right.any(axis=1), test.labels)
+    classes = {"per_class": per_class(correct, test.labels)}
+    return Transfer(figures=accuracy | figures | counts(task) | classes, predictions=predictions)
