@@ -19,6 +19,13 @@ def tidy(axes: Any, title: str, x: str, y: str) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
+def legend_below(axes: Any, columns: int = 2) -> Any:
+    """A legend under the axes, where it hides no data, in a figure of constrained layout."""
+    return axes.legend(
+        frameon=False, fontsize=8, ncols=columns, loc="upper center", bbox_to_anchor=(0.5, -0.15)
+    )
+
+
 def png(figure: Figure) -> bytes:
     """The figure as a PNG of 150 dots an inch."""
     picture = io.BytesIO()

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from hashnext.plotting import FAINT, OURS, THEIRS, png, tidy
+from hashnext.plotting import FAINT, OURS, THEIRS, legend_below, png, tidy
 
 NAMES = {
     "probe": "Linear probe",
@@ -31,14 +31,16 @@ def plot(
     shots = figures.get("few_shot")
     figure = Figure(figsize=(11 if shots else 7.5, 4.4), layout="constrained")
     if shots:
-        classes, few = figure.subplots(1, 2, width_ratios=(2, 1))
-        _few_shot(few, shots)
+        classes, beside = figure.subplots(1, 2, width_ratios=(2, 1))
+        _few_shot(beside, shots)
     else:
         classes = figure.subplots()
     _classes(classes, figures, baseline)
+    top1, low, high = (100 * figures[key] for key in ("top1", "low", "high"))
+    few = f", {list(shots)[-1]} images a class" if shots else ""
     figure.suptitle(
-        f"{NAMES[mode]}: top-1 {figures['top1']:.1%} "
-        f"({figures['low']:.1%} to {figures['high']:.1%}) on {figures['num_test']:,} images",
+        f"{NAMES[mode]}{few}: top-1 {top1:.1f} % ({low:.1f} to {high:.1f}) "
+        f"on {figures['num_test']:,} test images",
         x=0.01, ha="left", fontweight="bold",
     )  # fmt: skip
     return png(figure)
@@ -59,7 +61,9 @@ def _classes(
     if baseline:
         theirs = {row["label"]: 100 * row["top1"] for row in baseline}
         heights = [theirs[row["label"]] for row in rows]
-        axes.scatter(places, heights, s=14, color=THEIRS, zorder=3, label="baseline")
+        axes.scatter(places, heights, s=14, color=THEIRS, zorder=3, label="baseline, each class")
+        overall = np.average(heights, weights=[row["images"] for row in rows])
+        axes.axhline(overall, color=THEIRS, lw=1.2, ls="--", label="baseline, all images")
     if len(rows) <= NUMBERED:
         axes.set_xticks(places, [str(row["label"]) for row in rows], fontsize=8)
         axes.tick_params(axis="x", length=0, rotation=90 if len(rows) > 20 else 0)
@@ -67,7 +71,7 @@ def _classes(
     axes.grid(visible=False, axis="x")
     axes.set_xlim(-0.7, len(rows) - 0.3)
     axes.set_ylim(0, 100)
-    axes.legend(frameon=False, loc="upper right")
+    legend_below(axes)
 
 
 def _classes_label(count: int) -> str:
@@ -91,6 +95,6 @@ def _few_shot(axes: Any, shots: Mapping[str, Mapping[str, Any]]) -> None:
     axes.set_xscale("log")
     axes.set_xticks(places, [str(place) for place in places])
     axes.minorticks_off()
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.1 * max(100 * max(row["high"], *row["draws"]) for row in rows) or 1)
     tidy(axes, "By images of each class", "training images of each class", "top-1, %")
-    axes.legend(frameon=False, loc="lower right")
+    legend_below(axes)
