@@ -9,6 +9,7 @@ import numpy as np
 from hashnext import settings
 from hashnext.config import PretrainConfig
 from hashnext.errors import DataError, StateError
+from hashnext.evaluation.hierarchy import LabelNames
 from hashnext.hashtags.vocabulary import Vocabulary
 from hashnext.posts.identity import post_keys
 from hashnext.posts.tombstones import Tombstones
@@ -87,6 +88,7 @@ def plan(config: PretrainConfig, shards: Folder, vocabulary: Vocabulary) -> Plan
         held_out=over(evaluation, np.ones(len(evaluation))),
         num_labels=vocabulary.num_labels,
         label_posts=vocabulary.labels["posts"].to_pylist(),
+        label_names=LabelNames.of(vocabulary),
         label_weights=vocabulary.target_weights(),
     )
     return Plan(
@@ -122,7 +124,9 @@ def package(plan: Plan, outcome: Outcome, weights: Path, out: Folder, parent: st
         config=plan.run.config.model,
         vocabulary=plan.vocabulary,
         preprocess=plan.run.preprocess,
-        calibration={"temperature": outcome.held_out.temperature if outcome.held_out else 1.0},
+        calibration=(
+            outcome.held_out.calibration_document() if outcome.held_out else {"temperature": 1.0}
+        ),
         lineage={
             "dataset": plan.run.training.manifest.fingerprint,
             "vocabulary": plan.vocabulary.fingerprint,

@@ -11,6 +11,7 @@ from torch import nn
 
 from hashnext.config import PretrainConfig
 from hashnext.evaluation.held_out import HeldOutReport, predict, report
+from hashnext.evaluation.hierarchy import LabelNames
 from hashnext.models.preprocess import Preprocess
 from hashnext.models.resnext import build
 from hashnext.shards.ledger import Ledger
@@ -32,6 +33,8 @@ class Run:
     num_labels: int
     label_posts: list[int]
     """Training posts of each label, for the baseline that always predicts the commonest."""
+    label_names: LabelNames
+    """What names each label, for the levels of WordNet down to which predictions are right."""
     label_weights: NDArray[np.float32] | None = None
     """How a post's labels share its target, float32 (V,); None shares it evenly."""
 
@@ -119,4 +122,5 @@ def _held_out(
     )  # fmt: skip
     alone = Stepper(network, stepper.optimiser, run.preprocess, stepper.device, stepper.bf16, 1)
     predictions = predict(alone, on_device(batches, alone.device), run.num_labels)
-    return report(around.gather(predictions), run.label_posts)
+    parts = around.gather(predictions)
+    return report(parts, run.label_posts, run.label_names, run.config.calibration)
