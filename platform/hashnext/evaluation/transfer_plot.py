@@ -61,7 +61,10 @@ def _classes(
     if baseline:
         theirs = {row["label"]: 100 * row["top1"] for row in baseline}
         heights = [theirs[row["label"]] for row in rows]
-        axes.scatter(places, heights, s=14, color=THEIRS, zorder=3, label="baseline, each class")
+        axes.scatter(
+            places, heights, s=14, color=THEIRS, zorder=3, clip_on=False,
+            label="baseline, each class",
+        )  # fmt: skip
         overall = np.average(heights, weights=[row["images"] for row in rows])
         axes.axhline(overall, color=THEIRS, lw=1.2, ls="--", label="baseline, all images")
     if len(rows) <= NUMBERED:
