@@ -15,6 +15,7 @@ import tyro
 
 from hashnext import cli, cluster
 from hashnext.config import PretrainConfig
+from hashnext.errors import DataError, Terminated
 from hashnext.evaluation import held_out_plot
 from hashnext.hashtags.vocabulary import Vocabulary
 from hashnext.outputs import JobFolder
@@ -22,14 +23,19 @@ from hashnext.progress import meter
 from hashnext.recipes import RECIPES
 from hashnext.registry.store import RunLogger
 from hashnext.shards.manifest import Manifest
-from hashnext.shards.missing import missing_posts
+from hashnext.shards.missing import missing_posts, posts_of
+from hashnext.shards.stream import TrainingSet
 from hashnext.storage import Folder
+from hashnext.training.curves import PANELS, plot
+from hashnext.training.loop import NotFinite
 from hashnext.training.pretrain import PACKAGE, Plan, package, plan
-from hashnext.training.ray_trainer import WorkersConfig, fit
+from hashnext.training.ray_trainer import fit
 from hashnext.training.worker import Outcome
+from hashnext.training.workers import WorkersConfig
 
 EXPERIMENT = "pretrain"
-PLOT = "held_out.png"
+MLFLOW_RUN, CURVES, OFFENDING = "mlflow_run.json", "curves.png", "offending_posts.json"
+HELD_OUT = "held_out.png"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,28 +78,54 @@ def main(job: Pretrain) -> dict[str, Any]:
     if lost := len(outcome.missing):
         print(f"warning: {lost:,} posts could not be read; result.json names them")
     if outcome.held_out:
-        folder.folder.write_bytes(PLOT, held_out_plot.plot(outcome.held_out))
+        folder.folder.write_bytes(HELD_OUT, held_out_plot.plot(outcome.held_out))
     folder.finish(_figures(planned, outcome, time.monotonic() - started))
     return cli.report(folder)
 
 
 def _run(job: Pretrain, planned: Plan, out: Folder) -> Outcome:
     """Train, write the package, and have MLflow know of both."""
-    logger = RunLogger()
-    logger.open(EXPERIMENT, f"{job.recipe} {out.path.rsplit('/', 1)[-1]}", asdict(job.config), {})
+    name = f"{job.recipe} {out.path.rsplit('/', 1)[-1]}"
+    logger = _logger(out, name, asdict(job.config))
     try:
         with meter("pretrain", job.config.schedule.images, "images") as progress:
             outcome, last = fit(planned.run, out, job.workers, logger, progress)
         with last.as_directory() as weights:
             package(planned, outcome, Path(weights), out, parent=None)
-    except BaseException:
+    except NotFinite as error:
         logger.finish("FAILED")
+        raise _with_posts(error, planned.run.training, out) from error
+    except BaseException as error:
+        logger.finish("KILLED" if isinstance(error, Terminated) else "FAILED")
         raise
     if outcome.held_out:
         logger.log(outcome.held_out.metrics(), step=job.config.schedule.images)
+    out.write_bytes(CURVES, plot({metric: logger.curve(metric) for metric in PANELS}, name))
     logger.tag({"ledger": outcome.ledger, "package": out.folder(PACKAGE).location})
     logger.finish()
     return outcome
+
+
+def _logger(out: Folder, name: str, params: dict[str, Any]) -> RunLogger:
+    """The run in MLflow: that of the earlier attempts, if this one continues them."""
+    logger = RunLogger()
+    if out.has(MLFLOW_RUN):
+        logger.run_id = str(out.read_json(MLFLOW_RUN)["run_id"])
+        if logger.reopen():
+            return logger
+    out.write_json(MLFLOW_RUN, {"run_id": logger.open(EXPERIMENT, name, params, {})})
+    return logger
+
+
+def _with_posts(error: NotFinite, training: TrainingSet, out: Folder) -> DataError:
+    """The error, and a file that names the posts behind it."""
+    posts = posts_of(training.shards, training.manifest, training.index, error.keys)
+    out.write_json(OFFENDING, posts)
+    first = ", ".join(str(post["post_id"]) for post in posts[:3])
+    return DataError(
+        f"{error}; posts {first}{', ...' if len(posts) > 3 else ''} ({len(posts)} in "
+        f"{out.location_of(OFFENDING)}); the last checkpoint is whole"
+    )
 
 
 def _figures(planned: Plan, outcome: Outcome, seconds: float) -> dict[str, Any]:

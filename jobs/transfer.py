@@ -14,13 +14,13 @@ import torch
 
 from hashnext import cli
 from hashnext.evaluation import transfer_plot
-from hashnext.evaluation.accuracy import per_class
 from hashnext.evaluation.baseline import PREDICTIONS, Baseline
 from hashnext.evaluation.few_shot import FewShotConfig, few_shot_transfer
 from hashnext.evaluation.finetune import FinetuneConfig
 from hashnext.evaluation.labelled import read_labelled
 from hashnext.evaluation.lower_bound import Leaked
 from hashnext.evaluation.neighbours import knn_transfer
+from hashnext.evaluation.scores import per_class
 from hashnext.evaluation.transfer import (
     Transfer,
     TransferTask,

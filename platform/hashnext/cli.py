@@ -9,7 +9,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from hashnext.errors import HashNextError
+from hashnext.errors import HashNextError, Terminated
 from hashnext.outputs import JobFolder
 
 Job = TypeVar("Job")
@@ -17,6 +17,7 @@ Job = TypeVar("Job")
 _IN_TASK = re.compile(r"^hashnext\.errors\.\w+: (.*)$", re.MULTILINE)
 USER_ERROR = 2
 INTERRUPTED = 130
+TERMINATED = 143
 
 
 def run(job_type: Any, main: Callable[[Job], object], description: str | None) -> None:
@@ -31,6 +32,9 @@ def run(job_type: Any, main: Callable[[Job], object], description: str | None) -
     except KeyboardInterrupt:
         print("interrupted; run the same command again to continue", file=sys.stderr)
         sys.exit(INTERRUPTED)
+    except Terminated as stopped:
+        print(f"{stopped}; run the same command again to continue", file=sys.stderr)
+        sys.exit(TERMINATED)
     except Exception as error:
         if (mistake := users_mistake(error)) is None:
             raise

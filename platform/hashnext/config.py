@@ -8,8 +8,9 @@ from hashnext.models.resnext import ResNeXtConfig
 from hashnext.shards.batch import StreamConfig
 from hashnext.shards.resampling import ResamplingConfig
 from hashnext.training.augment import AugmentConfig
+from hashnext.training.loss import LossConfig
+from hashnext.training.optimiser import OptimiserConfig
 from hashnext.training.schedule import ScheduleConfig
-from hashnext.training.step import OptimiserConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +29,11 @@ class PretrainConfig:
     """How often posts with rare hashtags are repeated."""
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     """Colours and mixing, off by default."""
+    loss: LossConfig = field(default_factory=LossConfig)
+    """What the logits are held against."""
+    label_noise: float = 0.0
+    """Share of the training labels replaced by draws from all of them (paper, section 6): how much
+    wrong hashtags cost."""
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
     """SGD."""
     calibration: CalibrationConfig = field(default_factory=CalibrationConfig)
@@ -46,6 +52,8 @@ class PretrainConfig:
             raise ConfigError(
                 "batch", self.batch, f"must be at least stream.streams = {self.stream.streams}"
             )
+        if not 0 <= self.label_noise <= 1:
+            raise ConfigError("label-noise", self.label_noise, "must lie in 0..1")
         for key in ("checkpoint_images", "log_images"):
             if getattr(self, key) < 1:
                 raise ConfigError(key.replace("_", "-"), getattr(self, key), "must be at least 1")

@@ -36,3 +36,7 @@ class PrivacyError(DataError):
 
 class StateError(HashNextError):
     """A folder or store is in a state that forbids the request."""
+
+
+class Terminated(Exception):  # noqa: N818 - no mistake
+    """The job was asked to end, and has kept what it did."""

@@ -6,7 +6,7 @@ import torch
 
 from hashnext.errors import DataError
 from hashnext.evaluation import feature_cache
-from hashnext.evaluation.decode_crops import decode_crops
+from hashnext.evaluation.crops import decode_crops
 from hashnext.evaluation.feature_cache import cached_features
 from hashnext.evaluation.features import BATCH, extract_features
 from hashnext.models.preprocess import Preprocess

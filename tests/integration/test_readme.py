@@ -1,5 +1,6 @@
 """README.md is honest: each of its commands is accepted by its program, and it runs."""
 
+import json
 import re
 import shlex
 import shutil
@@ -33,6 +34,25 @@ SMALLER = {
     "--out runs/sweep": "--out runs/sweep --images 160 --space.alpha 0.5",
 }
 """What the README says, and what is run instead to save time."""
+IN_ONE_PROCESS = """
+import json
+import runpy
+import sys
+
+from hashnext import cluster
+
+with cluster.session():
+    for number, (module, *arguments) in enumerate(json.loads(sys.argv[1])):
+        print(f"=== {number} {module}", flush=True)
+        sys.argv = [module, *arguments]
+        try:
+            runpy.run_module(module, run_name="__main__", alter_sys=True)
+        except SystemExit as end:
+            if end.code:
+                raise
+"""
+"""Runs modules one after the other, as programs that share imports and Ray: starting each would
+take longer than what it does. The quickstart's test and others start jobs from the command line."""
 START_LIMIT_S = 120
 
 
@@ -87,21 +107,25 @@ def test_commands_run_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("HASHNEXT_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("HASHNEXT_GIT_COMMIT", git_commit())  # the copy has no git
     port = _free_port()
-    servers: list[subprocess.Popen[bytes]] = []
+    words = [_words(command, port) for command in filter(is_run, commands())]
+    modules = [each[2:] for each in words if each[:2] == [sys.executable, "-m"]]
+    served = next(number for number, each in enumerate(modules) if each[0] == "serve.app")
+    _run_all(modules[:served], tmp_path)
+    server = subprocess.Popen([sys.executable, "-m", *modules[served]], cwd=tmp_path)
     try:
-        for command in filter(is_run, commands()):
-            words = _words(command, port)
-            if "serve.app" in words:
-                servers.append(subprocess.Popen(words, cwd=tmp_path))
-                _wait_for(f"http://127.0.0.1:{port}/healthz", servers[-1])
-                continue
-            run = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
-            assert run.returncode == 0, f"{command}\n{run.stdout}\n{run.stderr}"
-        assert servers, "the endpoint was never started"
+        _wait_for(f"http://127.0.0.1:{port}/healthz", server)
+        for other in (each for each in words if each[0] != sys.executable):
+            subprocess.run(other, cwd=tmp_path, check=True)
+        _run_all(modules[served + 1 :], tmp_path)
     finally:
-        for server in servers:
-            server.send_signal(signal.SIGINT)
-            assert server.wait(START_LIMIT_S) == 0
+        server.send_signal(signal.SIGINT)
+        assert server.wait(START_LIMIT_S) == 0
+
+
+def _run_all(modules: list[list[str]], folder: Path) -> None:
+    script = [sys.executable, "-c", IN_ONE_PROCESS, json.dumps(modules)]
+    run = subprocess.run(script, cwd=folder, capture_output=True, text=True)
+    assert run.returncode == 0, f"{run.stdout}\n{run.stderr}"
 
 
 def _words(command: str, port: int) -> list[str]:

@@ -1,5 +1,6 @@
 """Everything in an object store: a real S3 server on loopback, spoken to by pyarrow alone."""
 
+import hashlib
 import io
 import json
 import os
@@ -15,11 +16,15 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 from conftest import PRIVATE, TRUNCATED, coloured_posts
 from pyarrow import fs
 
 from hashnext.errors import DataError, StateError
+from hashnext.evaluation.labelled_folder import open_labelled
 from hashnext.hashtags.vocabulary import Vocabulary
+from hashnext.models.initial_weights import read_weights
+from hashnext.models.resnext import ResNeXtConfig, build
 from hashnext.outputs import JobFolder
 from hashnext.posts.readers import PostSource
 from hashnext.recipes import recipe
@@ -168,6 +173,22 @@ def test_places_that_are_not_there_are_one_line(store: Store) -> None:
         PostSource.open(elsewhere)
     with pytest.raises(StateError, match=r"nobodys-bucket.*cannot be used"):
         JobFolder.claim(elsewhere, "prepare", {})
+
+
+def test_published_weights_and_their_photos_are_read_from_there(store: Store) -> None:
+    config = ResNeXtConfig(blocks=(1, 1, 1, 1), groups=1, width_per_group=8)
+    buffer = io.BytesIO()
+    torch.save(build(config, 2).state_dict(), buffer)
+    there = Folder.at(store.uri("weights"))
+    there.write_bytes("ig_resnext101_32x8.pth", buffer.getvalue())
+    weights = read_weights(there.location_of("ig_resnext101_32x8.pth"))
+    assert (weights.config, weights.num_labels) == (config, 2)
+    assert weights.sha256 == hashlib.sha256(buffer.getvalue()).hexdigest()
+    for name in ("cat/é 1.jpg", "dog/2.jpg"):
+        there.write_bytes(f"photos/{name}", name.encode())
+    photos = open_labelled(there.location_of("photos"), 2)
+    assert photos.labels.tolist() == [0, 1]
+    assert list(photos.batches(1)) == [["cat/é 1.jpg".encode()], [b"dog/2.jpg"]]
 
 
 def test_a_writer_that_dies_leaves_no_object(store: Store) -> None:

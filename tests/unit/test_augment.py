@@ -3,13 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from flat_model import CPU, LABELS, SIZE, flat_stepper, make_batch, part
+from flat_model import config as run_config
 from torch.nn.functional import cross_entropy
 from torchvision.transforms.v2 import functional as reference
 
 from hashnext.errors import ConfigError
-from hashnext.models.preprocess import Preprocess
-from hashnext.shards.batch import Batch
-from hashnext.shards.order import Samples
 from hashnext.training.augment import (
     AugmentConfig,
     Mix,
@@ -19,32 +18,8 @@ from hashnext.training.augment import (
     jitter,
 )
 from hashnext.training.prefetch import upload
-from hashnext.training.step import Stepper
 
-SIZE, LABELS = 8, 5
 COLOURS = AugmentConfig(brightness=0.4, contrast=0.3, saturation=0.2)
-
-
-def make_batch(count: int = 6) -> Batch:
-    rng = np.random.default_rng(0)
-    numbers = np.arange(count)
-    return Batch(
-        images=rng.integers(0, 256, (count, SIZE, SIZE, 3)).astype(np.uint8),
-        offsets=np.arange(0, 2 * count + 1, 2),
-        labels=np.concatenate([rng.permutation(LABELS)[:2] for _ in numbers]).astype(np.int32),
-        flips=np.zeros(count, dtype=np.bool_), keys=rng.integers(0, 2**63, count).astype(np.uint64),
-        samples=Samples(numbers, numbers * 0, numbers % 2, numbers % 4), skipped={}, missing={},
-    )  # fmt: skip
-
-
-def part(batch: Batch, chosen: np.ndarray) -> Batch:
-    """Some samples of a batch, as another worker's share."""
-    offsets = np.concatenate([[0], np.cumsum(np.diff(batch.offsets)[chosen])])
-    labels = np.concatenate([batch.labels[2 * i : 2 * i + 2] for i in np.flatnonzero(chosen)])
-    return Batch(
-        batch.images[chosen], offsets, labels, batch.flips[chosen], batch.keys[chosen],
-        batch.samples.where(chosen), {}, {},
-    )  # fmt: skip
 
 
 def test_colours_are_torchvisions() -> None:
@@ -106,24 +81,9 @@ def test_cutmix_weighs_labels_by_area() -> None:
             assert (mixed[i] == i).float().mean() == pytest.approx(mix.own)
 
 
-class Flat(torch.nn.Module):
-    """Logits that depend on every pixel."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        torch.manual_seed(0)
-        self.fc = torch.nn.Linear(3 * SIZE * SIZE, LABELS)
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return self.fc(images.flatten(1))
-
-
 @pytest.mark.parametrize("config", [AugmentConfig(mixup=1.0), AugmentConfig(cutmix=1.0)])
 def test_the_mixed_loss_is_that_of_the_dense_mixed_target(config: AugmentConfig) -> None:
-    batch, model, preprocess = make_batch(), Flat(), Preprocess(size=SIZE)
-    optimiser = torch.optim.SGD(model.parameters(), lr=0.0)
-    device = torch.device("cpu")
-    stepper = Stepper(model, optimiser, preprocess, device, False, 1, None, config, 7)
+    batch, stepper = make_batch(), flat_stepper(run_config(augment=config, seed=7))
     mix = draw_mix(config, 7, 96, 6, SIZE)
     assert mix is not None
     images = blend(torch.from_numpy(batch.images), mix)
@@ -131,9 +91,9 @@ def test_the_mixed_loss_is_that_of_the_dense_mixed_target(config: AugmentConfig)
     for i in range(6):
         target[i, batch.labels[2 * i : 2 * i + 2].astype(np.int64)] = 0.5
     mixed = mix.own * target + (1 - mix.own) * target.roll(mix.shift, 0)
-    expected = cross_entropy(model(preprocess.normalise(images)), mixed, reduction="sum")
-    loss, _ = stepper.step(upload(batch, device), 6, 0.0, 96)
-    assert loss == pytest.approx(float(expected.detach()), rel=1e-5)
+    expected = cross_entropy(stepper.logits(images), mixed, reduction="sum")
+    step = stepper.step(upload(batch, CPU), 6, 0.0, 96)
+    assert step.loss == pytest.approx(float(expected.detach()), rel=1e-5)
 
 
 def test_mixup_blends_with_the_partner() -> None:

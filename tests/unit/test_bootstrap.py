@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hashnext.evaluation.bootstrap import difference_interval, mean_interval
+from hashnext.evaluation.bootstrap import class_mean_interval, difference_interval, mean_interval
 
 
 def test_a_proportion_has_the_width_that_theory_gives() -> None:
@@ -51,3 +51,29 @@ def test_the_interval_holds_the_mean_and_repeats(scores: list[bool], seed: int) 
     interval = mean_interval(array, seed)
     assert 0 <= interval.low <= interval.mean <= interval.high <= 1
     assert interval == mean_interval(array, seed)
+
+
+def test_classes_are_resampled_each_by_itself() -> None:
+    labels = np.repeat([7, 0, 3], [10, 200, 60])
+    correct = np.concatenate([np.arange(10) < 5, np.arange(200) < 180, np.arange(60) < 6])
+    random = np.random.default_rng(2)
+    drawn = np.mean(
+        [
+            correct[labels == label][random.integers(0, n, (20_000, n))].mean(axis=1)
+            for label, n in ((7, 10), (0, 200), (3, 60))
+        ],
+        axis=0,
+    )
+    interval = class_mean_interval(correct, labels, resamples=20_000)
+    assert interval.mean == pytest.approx((0.5 + 0.9 + 0.1) / 3)
+    assert [interval.low, interval.high] == pytest.approx(
+        np.percentile(drawn, [2.5, 97.5]), abs=6e-3
+    )
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=60), st.integers(0, 5))
+def test_one_class_is_all_images(correct: list[bool], seed: int) -> None:
+    array = np.array(correct)
+    interval = class_mean_interval(array, np.full(len(array), 4), seed)
+    assert 0 <= interval.low <= interval.mean <= interval.high <= 1
+    assert interval.mean == mean_interval(array).mean

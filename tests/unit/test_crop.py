@@ -1,20 +1,25 @@
 """Crops: inside the image, of the right size, and like torchvision's in distribution."""
 
 import io
+from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from torchvision.transforms import RandomResizedCrop
+from torchvision.transforms import CenterCrop, RandomResizedCrop, Resize
 
+from hashnext.evaluation.own_head import published_crop
 from hashnext.images.crop import (
     ATTEMPTS,
     Box,
     centre_crop,
     crop,
+    crop_quickly,
     random_crop_box,
+    resize_and_crop,
     resize_short_side,
 )
 from hashnext.images.decode import DecodeLimits, decode, encode_jpeg, opened
@@ -55,6 +60,43 @@ def test_the_centre_crop_is_central() -> None:
     cropped = centre_crop(image, 64)
     assert cropped.shape == (64, 64, 3)
     assert cropped.min() > 200
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 400), st.integers(1, 400), st.integers(0, 10_000))
+def test_the_quick_crop_shows_what_the_exact_one_shows(width: int, height: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    coarse = Image.fromarray(rng.integers(0, 256, (3, 4, 3), dtype=np.uint8))
+    image = np.asarray(coarse.resize((width, height), Image.Resampling.BICUBIC))
+    box = random_crop_box(width, height, 0.08, rng.random((ATTEMPTS + 1, 2)))
+    quick, exact = crop_quickly(image, box, 32), crop(image, box, 32)
+    assert quick.shape == exact.shape == (32, 32, 3)
+    if min(width, height) > 40:  # smaller boxes have edges that the two treat differently
+        assert np.abs(quick.astype(int) - exact).mean() < 4
+
+
+def test_the_quick_crop_of_a_fine_pattern_does_not_alias() -> None:
+    stripes = np.zeros((256, 256, 3), np.uint8)
+    stripes[:, ::2] = 255
+    assert np.ptp(crop_quickly(stripes, (0, 0, 256, 256), 64)[..., 0].astype(int)) < 8
+    assert crop_quickly(stripes, (3.7, 5.2, 3.9, 5.4), 16).shape == (16, 16, 3)
+
+
+@settings(max_examples=40)
+@given(st.integers(1, 300), st.integers(1, 300), st.sampled_from([(56, 0.875), (64, 1.0)]))
+def test_two_steps_are_torchvisions(width: int, height: int, crop: tuple[int, float]) -> None:
+    size, fraction = crop
+    image = np.random.default_rng(0).integers(0, 256, (height, width, 3)).astype(np.uint8)
+    theirs = CenterCrop(size)(Resize(round(size / fraction))(Image.fromarray(image)))
+    assert (resize_and_crop(image, size, fraction) == np.asarray(theirs)).all()
+
+
+def test_real_photos_are_cropped_as_torchvision_crops_them(real_data: Path) -> None:
+    photos = pq.ParquetFile(real_data / "photos" / "photos.parquet")
+    batch = next(photos.iter_batches(20, columns=["image"]))
+    for data in batch.column("image").to_pylist():
+        theirs = CenterCrop(112)(Resize(128)(Image.open(io.BytesIO(data)).convert("RGB")))
+        assert (published_crop(data, 112, 0.875) == np.asarray(theirs)).all()
 
 
 def test_a_box_of_the_whole_image_is_the_image() -> None:

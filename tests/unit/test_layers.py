@@ -5,6 +5,7 @@ import sys
 
 FREE = (
     "hashnext.training.step", "hashnext.training.loop", "hashnext.models.resnext",
+    "hashnext.models.initial_weights", "hashnext.evaluation.own_head",
     "hashnext.images.region", "hashnext.images.fingerprint", "hashnext.inference.predictor",
     "hashnext.shards.order", "hashnext.shards.ledger", "hashnext.shards.manifest",
 )  # fmt: skip

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import torch
-from test_augment import make_batch
+from flat_model import make_batch
 
 from hashnext.training.prefetch import ahead, on_device
 

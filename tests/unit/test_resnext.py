@@ -3,14 +3,23 @@
 import pytest
 import torch
 from torch import nn
-from torchvision.models import resnext50_32x4d
+from torch.utils.flop_counter import FlopCounterMode
+from torchvision.models import resnext50_32x4d, resnext101_32x8d
 
 from hashnext.errors import ConfigError
 from hashnext.models.resnext import ResNeXtConfig, build
 from hashnext.recipes import RECIPES, recipe
 
-PAPER_MILLIONS = {4: 44.18, 8: 88.79, 16: 194.03, 32: 468.53, 48: 828.41}
-"""Parameters with a head of 1,000, computed from the layer table."""
+FAMILY = {
+    "resnext50_32x4d": (25.03, 4.23),
+    "resnext101_32x4d": (44.18, 7.97),
+    "resnext101_32x8d": (88.79, 16.41),
+    "resnext101_32x16d": (194.03, 36.16),
+    "resnext101_32x32d": (468.53, 87.11),
+    "resnext101_32x48d": (828.41, 153.31),
+}
+"""Millions of parameters with a head of 1,000, and billions of multiply-adds at 224 px: of the
+first torchvision's documented figures, of the others computed from the paper's layer table."""
 
 
 def test_equals_torchvision_with_its_weights() -> None:
@@ -23,11 +32,22 @@ def test_equals_torchvision_with_its_weights() -> None:
         torch.testing.assert_close(ours.fc(ours.features(images)), theirs(images))
 
 
-@pytest.mark.parametrize(("width", "millions"), PAPER_MILLIONS.items())
-def test_parameter_counts_are_the_papers(width: int, millions: float) -> None:
+@pytest.mark.parametrize(("name", "figures"), FAMILY.items())
+def test_sizes_are_the_papers(name: str, figures: tuple[float, float]) -> None:
+    counter = FlopCounterMode(display=False)
+    with torch.device("meta"), torch.inference_mode(), counter:
+        model = build(recipe(name).model, 1000).eval()
+        model(torch.empty(1, 3, 224, 224, device="meta"))
+    parameters = sum(p.numel() for p in model.parameters())
+    macs = counter.get_total_flops() / 2  # a multiply-add is two operations
+    assert (round(parameters / 1e6, 2), round(macs / 1e9, 2)) == figures
+
+
+def test_parameters_are_named_and_shaped_as_torchvisions() -> None:
     with torch.device("meta"):
-        model = build(recipe(f"resnext101_32x{width}d").model, 1000)
-    assert round(sum(p.numel() for p in model.parameters()) / 1e6, 2) == millions
+        theirs = resnext101_32x8d(weights=None).state_dict()
+        ours = build(recipe("resnext101_32x8d").model, 1000).state_dict()
+    assert {n: t.shape for n, t in ours.items()} == {n: t.shape for n, t in theirs.items()}
 
 
 @pytest.mark.parametrize("name", RECIPES)

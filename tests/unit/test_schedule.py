@@ -1,6 +1,7 @@
 """Learning rates at hand-computed points of the paper's schedule."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
@@ -35,6 +36,15 @@ def test_a_small_batch_warms_up_from_zero() -> None:
     small = ScheduleConfig(images=1000, warmup_images=100, halvings=0)
     assert 0 < learning_rate(small, 64, 0) < learning_rate(small, 64, 64) < 0.025
     assert learning_rate(small, 64, 128) == pytest.approx(0.025)
+
+
+def test_a_cosine_falls_from_the_peak_to_zero() -> None:
+    cosine = replace(PAPER, decay="cosine")
+    assert learning_rate(cosine, BATCH, 8_064) == learning_rate(PAPER, BATCH, 8_064)
+    rest = 1_008_000 - 80_640
+    for share, factor in ((0, 1), (1 / 3, 0.75), (1 / 2, 0.5), (2 / 3, 0.25), (1, 0)):
+        rate = learning_rate(cosine, BATCH, 80_640 + round(share * rest))
+        assert rate == pytest.approx(3.15 * factor, abs=1e-4)
 
 
 def test_bad_lengths_are_refused() -> None:

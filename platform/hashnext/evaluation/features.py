@@ -1,27 +1,44 @@
-"""Run a frozen network over encoded images: decode in threads, forward pass in batches."""
+"""Run a frozen network over encoded images: decode in threads, forward pass in batches.
+
+The images come batch by batch, so that they need not all be in memory.
+"""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from typing import Protocol
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from hashnext import progress
 from hashnext.errors import DataError
-from hashnext.evaluation.labelled import LabelledSet
-from hashnext.images.crop import centre_crop
-from hashnext.images.decode import DecodeLimits, ImageRejected, decode
+from hashnext.evaluation.crops import quick_crop
+from hashnext.images.decode import RGB, ImageRejected
 from hashnext.models.preprocess import Preprocess
 from hashnext.models.resnext import ResNeXt
 
 BATCH = 128
 
+Crop = Callable[[bytes], RGB]
+"""From an encoded image to the square that the network gets: uint8 (size, size, 3)."""
 
-def extract_features(model: ResNeXt, preprocess: Preprocess, images: LabelledSet) -> Tensor:
+
+class EncodedImages(Protocol):
+    """Images that are read in order."""
+
+    @property
+    def ids(self) -> Sequence[str]:
+        """One an image."""
+
+    def batches(self, size: int) -> Iterator[list[bytes]]:
+        """All images as they are encoded, at most `size` at a time."""
+
+
+def extract_features(model: ResNeXt, preprocess: Preprocess, images: EncodedImages) -> Tensor:
     """Pooled features of all images: float32 (N, 2048), on the CPU.
 
     Raises:
@@ -34,50 +51,61 @@ def forward(
     model: torch.nn.Module,
     function: Callable[[Tensor], Tensor],
     preprocess: Preprocess,
-    images: LabelledSet,
+    images: EncodedImages,
     title: str,
+    *,
+    crop: Crop | None = None,
+    batch: int = BATCH,
+    bf16: bool = True,
 ) -> Tensor:
     """Results of `function`, the model or one of its methods, in eval mode: float32, on the CPU.
 
     The model is moved to the accelerator if there is one, and to channels-last.
+
+    Args:
+        model: moved and set to eval mode.
+        function: from float (b, 3, size, size), normalised, to (b, ...).
+        preprocess: how images become the network's input.
+        images: read once.
+        title: of the progress bar.
+        crop: instead of `quick_crop` with the sizes of `preprocess`.
+        batch: images in a forward pass.
+        bf16: bfloat16 where the hardware multiplies it natively.
 
     Raises:
         DataError: an image cannot be decoded; the message names its id.
     """
     device = pick_device()
     model.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    crop = crop or partial(quick_crop, size=preprocess.size, crop_fraction=preprocess.crop_fraction)
     results: list[Tensor] = []
     with (
-        progress.meter(title, len(images), "images") as meter,
+        progress.meter(title, len(images.ids), "images") as meter,
         torch.inference_mode(),
-        autocast(device),
+        autocast(device) if bf16 else nullcontext(),
     ):
-        for done, pixels in _batches(images, preprocess):
+        for done, pixels in _batches(images, crop, batch):
             results.append(function(preprocess.normalise(pixels.to(device))).float().cpu())
             meter.update(done)
     # A clone leaves inference mode: the probe takes gradients through what it multiplies these by.
     return torch.cat(results).clone()
 
 
-def decode_cropped(
-    images: LabelledSet, rows: range, size: int, crop_fraction: float
-) -> Iterator[NDArray[np.uint8]]:
-    """Central crops of some rows, decoded in threads: uint8 (size, size, 3) each.
+def decode_cropped(images: Sequence[bytes], ids: Sequence[str], crop: Crop) -> Iterator[RGB]:
+    """Crops of some images, decoded in threads: uint8 (size, size, 3) each.
 
     Raises:
         DataError: an image cannot be decoded; the message names its id.
     """
-    limits = DecodeLimits()
 
-    def one(row: int) -> NDArray[np.uint8]:
+    def one(name: str, data: bytes) -> RGB:
         try:
-            image = decode(images.images[row], limits, min_side=round(size / crop_fraction))
+            return crop(data)
         except ImageRejected as error:
-            raise DataError(f"image of id {images.ids[row]!r}: {error}") from error
-        return centre_crop(image, size, crop_fraction)
+            raise DataError(f"image of id {name!r}: {error}") from error
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        yield from pool.map(one, rows)
+        yield from pool.map(one, ids, images)
 
 
 def pick_device() -> torch.device:
@@ -94,22 +122,23 @@ def autocast(device: torch.device) -> AbstractContextManager[object]:
     return torch.autocast(device.type, torch.bfloat16, enabled=native)
 
 
-def _batches(images: LabelledSet, preprocess: Preprocess) -> Iterator[tuple[int, Tensor]]:
+def _batches(images: EncodedImages, crop: Crop, size: int) -> Iterator[tuple[int, Tensor]]:
     """Batches of uint8 (b, size, size, 3), with the number of images so far.
 
-    One thread decodes a batch ahead while the network works on the present one.
+    One thread reads and decodes a batch ahead while the network works on the present one.
     """
+    ids, source = images.ids, images.batches(size)
 
-    def stack(start: int) -> Tensor:
-        rows = range(start, min(start + BATCH, len(images)))
-        crops = decode_cropped(images, rows, preprocess.size, preprocess.crop_fraction)
+    def read(start: int) -> Tensor | None:
+        if (encoded := next(source, None)) is None:
+            return None
+        crops = decode_cropped(encoded, ids[start : start + len(encoded)], crop)
         return torch.from_numpy(np.stack(list(crops)))
 
-    starts = range(0, len(images), BATCH)
+    done = 0
     with ThreadPoolExecutor(1) as ahead:
-        pending = ahead.submit(stack, 0)
-        for start in starts:
-            pixels = pending.result()
-            if start + BATCH < len(images):
-                pending = ahead.submit(stack, start + BATCH)
-            yield min(start + BATCH, len(images)), pixels
+        pending = ahead.submit(read, done)
+        while (pixels := pending.result()) is not None:
+            done += len(pixels)
+            pending = ahead.submit(read, done)
+            yield done, pixels

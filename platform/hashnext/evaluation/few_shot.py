@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hashnext.errors import ConfigError
-from hashnext.evaluation.accuracy import accuracy_figures, per_class
+from hashnext.evaluation.bootstrap import class_mean_interval, mean_interval
 from hashnext.evaluation.feature_cache import cached_features
 from hashnext.evaluation.features import pick_device
 from hashnext.evaluation.labelled import LabelledSet
 from hashnext.evaluation.probe import fit_probe
+from hashnext.evaluation.scores import accuracy_figures, per_class
 from hashnext.evaluation.transfer import Transfer, TransferTask, counts, ranked, targets_of
 from hashnext.models.preprocess import Preprocess
 from hashnext.models.resnext import ResNeXt
@@ -57,7 +58,11 @@ class _Score:
 
     def figures(self, labels: NDArray[np.int64]) -> dict[str, Any]:
         """The interval is over test images; how far the draws lie apart is in `draws`."""
-        return accuracy_figures(self.correct, self.among_five, labels) | {"draws": self.draws}
+        accuracy = accuracy_figures(
+            mean_interval(self.correct), mean_interval(self.among_five),
+            class_mean_interval(self.correct, labels),
+        )  # fmt: skip
+        return accuracy | {"draws": self.draws}
 
 
 def few_shot_transfer(
@@ -76,7 +81,7 @@ def few_shot_transfer(
     features, queries = (found.features.to(pick_device()) for found in (train, test))
     scores = {shots: _score(features, queries, task, shots, config, seed) for shots in config.shots}
     labels, headline = task.test.labels, scores[config.shots[-1]]
-    figures = accuracy_figures(headline.correct, headline.among_five, labels) | {
+    figures = headline.figures(labels) | {
         "few_shot": {str(shots): score.figures(labels) for shots, score in scores.items()},
         "images_extracted": train.images + test.images,
         "seconds": round(time.monotonic() - started, 1),

@@ -6,6 +6,7 @@ searched on a held-out slice of the training set. The grid is ClassyVision's for
 
 import copy
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from torch.nn.functional import cross_entropy
 
 from hashnext import progress
 from hashnext.errors import ConfigError
+from hashnext.evaluation.crops import quick_crop
 from hashnext.evaluation.features import autocast, decode_cropped, pick_device
 from hashnext.evaluation.labelled import LabelledSet
 from hashnext.models.preprocess import Preprocess
@@ -126,4 +128,5 @@ def _with_new_head(model: ResNeXt, num_classes: int, generator: torch.Generator)
 def _decode_whole(images: LabelledSet, preprocess: Preprocess) -> Tensor:
     """Central squares, as large as evaluation resizes to before it crops: uint8 (N, S, S, 3)."""
     side = round(preprocess.size / preprocess.crop_fraction)
-    return torch.from_numpy(np.stack(list(decode_cropped(images, range(len(images)), side, 1.0))))
+    crop = partial(quick_crop, size=side, crop_fraction=1.0)
+    return torch.from_numpy(np.stack(list(decode_cropped(images.images, images.ids, crop))))

@@ -5,6 +5,8 @@ integer, unique); without an `id` column the number of the row is the id. Others
 """
 
 import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,6 +47,11 @@ class LabelledSet:
         """Number of distinct labels."""
         return len(self.classes)
 
+    def batches(self, size: int) -> Iterator[list[bytes]]:
+        """The images in order, at most `size` at a time."""
+        for start in range(0, len(self), size):
+            yield self.images[start : start + size]
+
     def where(self, mask: NDArray[np.bool_]) -> "LabelledSet":
         """The images for which `mask` (n,) is true."""
         rows = np.flatnonzero(mask)
@@ -70,6 +77,22 @@ class LabelledSet:
         return chosen
 
 
+class Fingerprint:
+    """SHA-256 over labels, ids and images, the images added one after the other."""
+
+    def __init__(self, labels: NDArray[np.int64]) -> None:
+        self._digest = hashlib.sha256(labels.astype("<i8").tobytes())
+
+    def add(self, name: str, image: bytes) -> None:
+        """Add the next image and its id."""
+        self._digest.update(f"{len(name)} {name} {len(image)} ".encode())
+        self._digest.update(image)
+
+    def hexdigest(self) -> str:
+        """Of all that has been added."""
+        return self._digest.hexdigest()
+
+
 def read_labelled(location: str) -> LabelledSet:
     """Read a labelled Parquet file or folder; a local path or a URI.
 
@@ -78,29 +101,47 @@ def read_labelled(location: str) -> LabelledSet:
             out of its range.
         SchemaError: a column is missing or has the wrong type.
     """
-    table = _read(location)
-    if not table.num_rows:
-        raise DataError(f"{location}: holds no rows")
-    for column in table.column_names:
-        if nulls := table[column].null_count:
-            raise DataError(f"{location}: column {column!r} has {nulls} nulls; every row needs one")
-    labels = table["label"].to_numpy().astype(np.int64)
-    if labels.min() < 0:
-        raise DataError(f"{location}: label {labels.min()}: must not be negative")
-    ids = _ids(location, table)
+    table = read_columns(location, open_dataset(location), ("id", "image", "label"))
+    ids, labels = ids_and_labels(location, table)
     images = table["image"].to_pylist()
     return LabelledSet(
         ids=ids, images=images, labels=labels, fingerprint=_fingerprint(ids, images, labels)
     )
 
 
-def _read(location: str) -> pa.Table:
+def open_dataset(location: str) -> pq.ParquetDataset:
+    """The Parquet file or folder at a location, its schema checked. Raises as `read_labelled`."""
     filesystem, path = locate(location)
-    try:
+    with _readable(location):
         dataset = pq.ParquetDataset(path, filesystem=filesystem)
         _check_schema(location, dataset.schema)
-        wanted = [name for name in ("id", "image", "label") if name in dataset.schema.names]
-        return dataset.read(columns=wanted)
+    return dataset
+
+
+def read_columns(location: str, dataset: pq.ParquetDataset, names: Sequence[str]) -> pa.Table:
+    """Those of the columns that are there, without nulls. Raises as `read_labelled`."""
+    with _readable(location):
+        table = dataset.read(columns=[name for name in names if name in dataset.schema.names])
+    if not table.num_rows:
+        raise DataError(f"{location}: holds no rows")
+    for column in table.column_names:
+        if nulls := table[column].null_count:
+            raise DataError(f"{location}: column {column!r} has {nulls} nulls; every row needs one")
+    return table
+
+
+def ids_and_labels(location: str, table: pa.Table) -> tuple[list[str], NDArray[np.int64]]:
+    """Ids and labels (n,) of a table. Raises DataError: a label is negative, or an id repeated."""
+    labels = table["label"].to_numpy().astype(np.int64)
+    if labels.min() < 0:
+        raise DataError(f"{location}: label {labels.min()}: must not be negative")
+    return _ids(location, table), labels
+
+
+@contextmanager
+def _readable(location: str) -> Iterator[None]:
+    try:
+        yield
     except FileNotFoundError as error:
         raise DataError(f"{location}: there is no such file or folder") from error
     except (pa.ArrowInvalid, OSError) as error:
@@ -142,8 +183,7 @@ def _ids(location: str, table: pa.Table) -> list[str]:
 
 
 def _fingerprint(ids: list[str], images: list[bytes], labels: NDArray[np.int64]) -> str:
-    digest = hashlib.sha256(labels.astype("<i8").tobytes())
+    fingerprint = Fingerprint(labels)
     for name, image in zip(ids, images, strict=True):
-        digest.update(f"{len(name)} {name} {len(image)} ".encode())
-        digest.update(image)
-    return digest.hexdigest()
+        fingerprint.add(name, image)
+    return fingerprint.hexdigest()

@@ -16,7 +16,7 @@ from ray.data import ActorPoolStrategy
 from torch import Tensor
 
 from hashnext import cluster
-from hashnext.evaluation.decode_crops import decode_crops
+from hashnext.evaluation.crops import decode_crops
 from hashnext.evaluation.features import BATCH, autocast, pick_device
 from hashnext.evaluation.labelled import LabelledSet
 from hashnext.models.preprocess import Preprocess

@@ -16,16 +16,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hashnext.errors import DataError
-from hashnext.evaluation.accuracy import accuracy_figures, per_class
 from hashnext.evaluation.feature_cache import cached_features
 from hashnext.evaluation.features import extract_features, forward, pick_device
 from hashnext.evaluation.finetune import FinetuneConfig, finetune
 from hashnext.evaluation.labelled import LabelledSet
 from hashnext.evaluation.probe import Selected, fit_probe, select_probe
+from hashnext.evaluation.scores import TOP, accuracy_figures, score
 from hashnext.models.preprocess import Preprocess
 from hashnext.models.resnext import ResNeXt
-
-TOP = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,17 +151,9 @@ def counts(task: TransferTask) -> dict[str, int]:
 def report(scores: Tensor, task: TransferTask, figures: dict[str, Any]) -> Transfer:
     """What scores (n, C) of the test images come to, with the figures of how they were made."""
     test = task.test
-    top = ranked(scores, task.train.classes)
-    right = top == test.labels[:, None]
-    correct = right[:, 0]
-    predictions = pa.table(
-        {
-            "id": pa.array(test.ids, pa.string()),
-            "label": pa.array(test.labels, pa.int64()),
-            "top5": pa.array(list(top), pa.list_(pa.int64())),
-            "correct": pa.array(correct, pa.bool_()),
-        }
+    found = score(ranked(scores, task.train.classes), test.ids, test.labels)
+    accuracy = accuracy_figures(found.top1, found.top5, found.mean_class_top1)
+    classes = {"per_class": found.per_class}
+    return Transfer(
+        figures=accuracy | figures | counts(task) | classes, predictions=found.predictions
     )
-    accuracy = accuracy_figures(correct, right.any(axis=1), test.labels)
-    classes = {"per_class": per_class(correct, test.labels)}
-    return Transfer(figures=accuracy | figures | counts(task) | classes, predictions=predictions)

@@ -15,8 +15,9 @@ MIN_SHRINK = 2
 
 
 def decode_region(
-    data: bytes | None, limits: DecodeLimits, draw_box: Callable[[int, int], Box], size: int
-) -> RGB:
+    data: bytes | None, limits: DecodeLimits, draw_box: Callable[[int, int], Box], size: int,
+    cut: Callable[[RGB, Box, int], RGB] = crop,
+) -> RGB:  # fmt: skip
     """Decode an image and crop a box of it.
 
     Args:
@@ -24,6 +25,7 @@ def decode_region(
         limits: checked before any pixel is decoded.
         draw_box: box (left, top, right, bottom) in an upright image of (width, height) pixels.
         size: side of the output, in pixels.
+        cut: crops a box of decoded pixels to the size.
 
     Returns:
         uint8 (size, size, 3). The box is decoded at `size` x `size` or more where it has as many
@@ -36,7 +38,7 @@ def decode_region(
         width, height = picture.size
         box = draw_box(width, height)
         pixels = picture.pixels(least_size(width, height, box, size), MIN_SHRINK)
-    return crop(pixels, scaled(box, pixels.shape[1] / width, pixels.shape[0] / height), size)
+    return cut(pixels, scaled(box, pixels.shape[1] / width, pixels.shape[0] / height), size)
 
 
 def least_size(width: int, height: int, box: Box, size: int) -> tuple[int, int] | None:

@@ -1,6 +1,7 @@
-"""Images at web addresses, read over connections that are kept open."""
+"""Files at web addresses, read over connections that are kept open."""
 
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from functools import lru_cache
 
 import urllib3
@@ -29,6 +30,16 @@ def read_web(url: str, max_bytes: int, timeout_s: float) -> bytes:
         ConnectionError: it cannot be reached, is busy, or broke off.
         ValueError: this is no address.
     """
+    with answer(url, timeout_s) as response:
+        require_short(length(response) or 0, max_bytes)
+        data = response.read(max_bytes + 1)
+    require_short(len(data), max_bytes)
+    return data
+
+
+@contextmanager
+def answer(url: str, timeout_s: float) -> Iterator[urllib3.BaseHTTPResponse]:
+    """The answer of a web address; the block reads it. Errors are those of `read_web`."""
     try:
         response = _pool().request(
             "GET", url, timeout=max(timeout_s, 0.001), preload_content=False,
@@ -36,16 +47,19 @@ def read_web(url: str, max_bytes: int, timeout_s: float) -> bytes:
         )  # fmt: skip
         with closing(response):
             _require_found(response.status)
-            require_short(int(response.headers.get("Content-Length", 0)), max_bytes)
-            data = response.read(max_bytes + 1)
+            yield response
     except urllib3.exceptions.TimeoutError as error:
         raise TimeoutError(str(error)) from error
     except urllib3.exceptions.LocationValueError as error:
         raise ValueError(str(error)) from error
     except urllib3.exceptions.HTTPError as error:
         raise ConnectionError(str(error)) from error
-    require_short(len(data), max_bytes)
-    return data
+
+
+def length(response: urllib3.BaseHTTPResponse) -> int | None:
+    """Bytes that an answer says it has; None where it does not say."""
+    stated = response.headers.get("Content-Length")
+    return None if stated is None else int(stated)
 
 
 @lru_cache(1)

@@ -76,6 +76,28 @@ class RunLogger:
                 client.log_batch(self.run_id, params=flat[start : start + PARAMS_PER_CALL])
         return self.run_id
 
+    def reopen(self) -> bool:
+        """Go on with the run of `run_id`; False where the store does not know it.
+
+        Raises:
+            StateError: the store cannot be reached.
+        """
+        client = connect(self.tracking_uri)
+        try:
+            client.update_run(self._opened(), status="RUNNING")
+        except MlflowException:
+            return False
+        return True
+
+    def curve(self, metric: str) -> list[tuple[int, float]]:
+        """Points (step, value) of a metric, ascending; of a step done twice, the later value."""
+        with refusals_named(self.tracking_uri):
+            points = _client(self.tracking_uri).get_metric_history(
+                self._opened(), mlflow_key(metric)
+            )
+        ordered = sorted(points, key=lambda point: point.timestamp)
+        return sorted({point.step: point.value for point in ordered}.items())
+
     def log(self, metrics: Mapping[str, float], step: int) -> None:
         """Add one point to each metric's curve."""
         now_ms = int(time.time() * 1000)

@@ -72,12 +72,13 @@ class Crops:
     def __call__(self, data: bytes, limits: DecodeLimits, draw: NDArray[np.float64]) -> RGB:
         """Decode and crop one image; `draw` is float64 (ATTEMPTS + 1, 2)."""
 
+        if self.seed is None:
+            return decode_region(data, limits, crop.centre_box, self.size)
+
         def box(width: int, height: int) -> crop.Box:
-            if self.seed is None:
-                return crop.centre_box(width, height)
             return crop.random_crop_box(width, height, self.min_area, draw)
 
-        return decode_region(data, limits, box, self.size)
+        return decode_region(data, limits, box, self.size, crop.crop_quickly)
 
     def draws(self, keys: NDArray[np.uint64], samples: Samples) -> NDArray[np.float64]:
         """Uniforms of every sample, float64 (n, ATTEMPTS + 1, 2)."""

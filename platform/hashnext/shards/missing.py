@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hashnext.posts.identity import post_keys
+from hashnext.shards.index import LabelIndex
 from hashnext.shards.manifest import Manifest
 from hashnext.storage import Folder
 
@@ -14,6 +15,21 @@ from hashnext.storage import Folder
 def key_name(key: np.uint64) -> str:
     """A post's key as 16 hexadecimal digits: JSON and checkpoints hold no uint64."""
     return f"{int(key):016x}"
+
+
+def posts_of(
+    shards: Folder, manifest: Manifest, index: LabelIndex, keys: list[int]
+) -> list[dict[str, Any]]:
+    """The posts of some keys: post_id, file, row_group in the file; in the order of the shards."""
+    found = []
+    wanted = np.flatnonzero(np.isin(index.keys, np.array(keys, np.uint64)))
+    for group in np.unique(index.row_groups[wanted]).tolist():
+        name, number, _ = manifest.row_groups()[group]
+        ids = _ids(shards, name, number)
+        for post in wanted[index.row_groups[wanted] == group]:
+            key = key_name(index.keys[post])
+            found.append({"post_id": ids.get(key, key), "file": name, "row_group": number})
+    return found
 
 
 def missing_posts(

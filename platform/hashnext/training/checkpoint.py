@@ -6,6 +6,7 @@ verified on load, so that a truncated file is never taken for a state.
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,23 +32,49 @@ class TrainingState:
     """Posts of these samples: key in hexadecimal, and row group."""
 
 
-def save(
-    folder: Path, model: dict[str, Any], optimiser: dict[str, Any], state: TrainingState
-) -> None:
-    """Write a checkpoint into an existing folder."""
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """All that a run needs to go on. Its draws are functions of the position, so there is no state
+    of a random generator among it, and the schedule's is `images_seen`."""
+
+    model: dict[str, Any]
+    """Weights and batch-norm statistics by name, whole, on the CPU."""
+    optimiser: dict[str, Any]
+    """State by parameter name."""
+    average: dict[str, Any] | None
+    """Averaged weights, where the run keeps them."""
+    state: TrainingState
+
+    @property
+    def evaluated(self) -> dict[str, Any]:
+        """The weights that evaluation and package take."""
+        return self.average or self.model
+
+
+def save(folder: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint into an existing folder.
+
+    Raises:
+        OSError: it could not be written.
+    """
+    state = checkpoint.state
     document = {
-        "model": model, "optimiser": optimiser, "images_seen": state.images_seen,
+        "model": checkpoint.model, "optimiser": checkpoint.optimiser,
+        "average": checkpoint.average, "images_seen": state.images_seen,
         "hashes": [str(value) for value in state.ledger.hashes],
         "counts": state.ledger.counts, "skipped": state.skipped,
         "missing": state.missing,
     }  # fmt: skip
-    torch.save(document, folder / STATE)
+    with (folder / STATE).open("wb") as stream:  # torch's own opening would hide a full disk
+        torch.save(document, stream)
+        stream.flush()
+        os.fsync(stream.fileno())
     digest = {"sha256": _sha256(folder / STATE)}
     (folder / CHECKSUM).write_text(json.dumps(digest))
 
 
-def load(folder: Path) -> tuple[dict[str, Any], dict[str, Any], TrainingState]:
-    """Read a checkpoint: (model state, optimiser state, training state).
+def load(folder: Path) -> Checkpoint:
+    """Read a checkpoint.
 
     Raises:
         StateError: a file is missing or its checksum is wrong.
@@ -62,7 +89,10 @@ def load(folder: Path) -> tuple[dict[str, Any], dict[str, Any], TrainingState]:
     document = torch.load(folder / STATE, map_location="cpu", weights_only=True)
     ledger = Ledger([int(value) for value in document["hashes"]], document["counts"])
     state = TrainingState(document["images_seen"], ledger, document["skipped"], document["missing"])
-    return document["model"], document["optimiser"], state
+    return Checkpoint(
+        model=document["model"], optimiser=document["optimiser"], average=document["average"],
+        state=state,
+    )  # fmt: skip
 
 
 def _sha256(path: Path) -> str:

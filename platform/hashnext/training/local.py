@@ -1,16 +1,15 @@
 """A run in one process, without Ray Train: for trials of a sweep, which Ray Tune places itself."""
 
 import shutil
-from collections.abc import Callable
+import sys
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from torch import nn
-
 from hashnext.errors import StateError
 from hashnext.training import checkpoint
-from hashnext.training.loop import Metrics
+from hashnext.training.loop import Metrics, Wish, Write
 from hashnext.training.worker import Outcome, Run, work
 
 T = TypeVar("T")
@@ -26,33 +25,47 @@ class LocalSurroundings:
     threads: int
     rank: int = 0
     world: int = 1
+    neighbours: int = 1
 
-    def total(self, value: float) -> float:
-        """Sum over all workers."""
-        return value
+    def totals(self, *values: float) -> list[float]:
+        """Sum of each value over all workers."""
+        return list(values)
 
     def gather(self, value: T) -> list[T]:
         """Every worker's value."""
         return [value]
 
-    def report(self, metrics: Metrics, save: Callable[[Path], None] | None) -> None:
+    def report(self, metrics: Metrics, write: Write | None) -> bool:
         """Keep a checkpoint, written aside and renamed; metrics go nowhere."""
-        if save is None:
-            return
+        if write is None:
+            return True
         aside = self.folder / "aside"
         shutil.rmtree(aside, ignore_errors=True)
-        aside.mkdir(parents=True)
-        save(aside)
-        earlier = list(self.folder.glob(f"{PREFIX}*"))
-        aside.rename(self.folder / f"{PREFIX}{int(metrics['images_seen']):012d}")
+        try:
+            aside.mkdir(parents=True)
+            write(aside)
+            earlier = list(self.folder.glob(f"{PREFIX}*"))
+            aside.rename(self.folder / f"{PREFIX}{int(metrics['images_seen']):012d}")
+        except OSError as error:
+            print(f"warning: {self.folder}: no checkpoint ({error})", file=sys.stderr)
+            return False
         for folder in earlier:
             shutil.rmtree(folder)
+        return True
 
     def progress(self, images_seen: int, note: str) -> None:
         """A trial's progress is not shown; the sweep's is."""
 
+    def wish(self) -> Wish:
+        """Nobody asks a trial to stop; Ray Tune ends its process."""
+        return Wish.GO_ON
+
+    def watched(self) -> AbstractContextManager[None]:
+        """A trial that hangs is not ended."""
+        return nullcontext()
+
     def latest(self) -> Path | None:
-        """The latest whole checkpoint."""
+        """Folder of the latest whole checkpoint."""
         for folder in sorted(self.folder.glob(f"{PREFIX}*"), reverse=True):
             try:
                 checkpoint.load(folder)
@@ -76,11 +89,9 @@ def run_locally(run: Run, folder: Path, threads: int) -> tuple[Outcome, Path]:
         The outcome and the folder of the last checkpoint.
     """
     around = LocalSurroundings(folder, threads)
-    outcome = work(run, around, _as_it_is, around.latest())
+    earlier = around.latest()
+    outcome = work(run, around, checkpoint.load(earlier) if earlier else None)
     last = around.latest()
+    assert isinstance(outcome, Outcome)
     assert last is not None
     return outcome, last
-
-
-def _as_it_is(network: nn.Module) -> nn.Module:
-    return network

@@ -8,7 +8,7 @@ import numpy as np
 
 from hashnext import settings
 from hashnext.config import PretrainConfig
-from hashnext.errors import DataError, StateError
+from hashnext.errors import ConfigError, DataError, StateError
 from hashnext.evaluation.hierarchy import LabelNames
 from hashnext.hashtags.vocabulary import Vocabulary
 from hashnext.posts.identity import post_keys
@@ -16,6 +16,7 @@ from hashnext.posts.tombstones import Tombstones
 from hashnext.registry.package import write_package
 from hashnext.shards.index import LabelIndex, build_index
 from hashnext.shards.manifest import Manifest
+from hashnext.shards.noise import with_noise
 from hashnext.shards.resampling import Resampling, resample
 from hashnext.shards.stream import TrainingSet
 from hashnext.storage import Folder
@@ -63,6 +64,7 @@ def plan(config: PretrainConfig, shards: Folder, vocabulary: Vocabulary) -> Plan
 
     Raises:
         DataError: no training post carries a label.
+        ConfigError: the loss does not go with the vocabulary.
         StateError: the shards hold posts that were taken down.
     """
     manifest = Manifest.read(shards)
@@ -72,6 +74,7 @@ def plan(config: PretrainConfig, shards: Folder, vocabulary: Vocabulary) -> Plan
     training = index.subset(~held_out)
     if not len(training):
         raise DataError(f"shards {shards.location}: no post carries a label of the vocabulary")
+    training = with_noise(training, config.label_noise, config.seed)
     frequencies = vocabulary.frequencies()
     resampling = resample(config.resampling, frequencies, training.rarest(frequencies))
 
@@ -82,6 +85,12 @@ def plan(config: PretrainConfig, shards: Folder, vocabulary: Vocabulary) -> Plan
         )  # fmt: skip
 
     evaluation = index.subset(held_out)
+    shares = vocabulary.target_weights()
+    if shares is not None and config.loss.kind == "sigmoid":
+        raise ConfigError(
+            "loss.kind", "sigmoid",
+            "each label is judged on its own; a vocabulary of --specificity weight shares a target",
+        )  # fmt: skip
     run = Run(
         config=config,
         training=over(training, resampling.factors),
@@ -89,7 +98,7 @@ def plan(config: PretrainConfig, shards: Folder, vocabulary: Vocabulary) -> Plan
         num_labels=vocabulary.num_labels,
         label_posts=vocabulary.labels["posts"].to_pylist(),
         label_names=LabelNames.of(vocabulary),
-        label_weights=vocabulary.target_weights(),
+        label_weights=shares,
     )
     return Plan(
         run=run, vocabulary=vocabulary, resampling=resampling, posts=manifest.rows,
@@ -116,11 +125,11 @@ def package(plan: Plan, outcome: Outcome, weights: Path, out: Folder, parent: st
         out: the job's folder; the package goes to `model` inside.
         parent: where the initial weights came from, if anywhere.
     """
-    model, _, state = checkpoint.load(weights)
+    last = checkpoint.load(weights)
     folder = out.folder(PACKAGE)
     write_package(
         folder,
-        state_dict=model,
+        state_dict=last.evaluated,
         config=plan.run.config.model,
         vocabulary=plan.vocabulary,
         preprocess=plan.run.preprocess,
@@ -133,7 +142,7 @@ def package(plan: Plan, outcome: Outcome, weights: Path, out: Folder, parent: st
             "git_commit": settings.git_commit(),
             "parent": parent,
             "ledger": outcome.ledger,
-            "images_seen": state.images_seen,
+            "images_seen": last.state.images_seen,
         },
     )
     return folder

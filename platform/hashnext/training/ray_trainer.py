@@ -1,114 +1,40 @@
 """The adapter to Ray Train: a TorchTrainer around `training.worker`, fed by its own Ray Data."""
 
-import os
-import tempfile
+import signal
+import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, TypeVar
+from types import FrameType
+from typing import Any
 
 import ray
 import ray.train
 import ray.train.torch
-import torch
 from ray.train import Checkpoint, CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 from ray.train.v2.api.callback import UserCallback
-from torch import distributed
 
-from hashnext.errors import ConfigError, StateError
+from hashnext.errors import ConfigError, DataError, StateError, Terminated
 from hashnext.progress import Meter
 from hashnext.registry.store import RunLogger
 from hashnext.storage import Folder
-from hashnext.training.loop import Metrics
-from hashnext.training.worker import Outcome, Run, work
+from hashnext.training.board import Board, trained_before, watching
+from hashnext.training.loop import NotFinite
+from hashnext.training.surroundings import RaySurroundings
+from hashnext.training.worker import Outcome, Run, Stopped, work
+from hashnext.training.workers import WorkersConfig
 
-T = TypeVar("T")
 RUN_NAME = "run"
-POLL_S = 0.5
-PROGRESS = "progress.json"
-"""How far all attempts have come together; rewritten while a run is watched."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class WorkersConfig:
-    """The workers of a run; changes its speed, not what it computes."""
+@dataclass(frozen=True)
+class Refused:
+    """A run that would fail again: what a restart cannot mend is handed back, not raised."""
 
-    num_workers: int = 1
-    """Training workers; each takes one GPU where the cluster has any."""
-    cpus: float = 1
-    """Logical CPUs of each worker; decoding has its own."""
-    max_failures: int = 3
-    """Restarts from the latest checkpoint after a worker or node is lost."""
-    keep_checkpoints: int = 2
-    """Checkpoints kept, the latest ones."""
-
-    def __post_init__(self) -> None:
-        if self.num_workers < 1:
-            raise ConfigError("workers.num-workers", self.num_workers, "must be at least 1")
-        if self.cpus <= 0:
-            raise ConfigError("workers.cpus", self.cpus, "must be positive")
-        if self.keep_checkpoints < 1:
-            raise ConfigError("workers.keep-checkpoints", self.keep_checkpoints, "at least 1")
-
-
-@dataclass
-class RaySurroundings:
-    """`training.loop.Surroundings` inside a Ray Train worker."""
-
-    rank: int
-    world: int
-    threads: int
-    board: Any
-
-    def total(self, value: float) -> float:
-        """Sum over all workers."""
-        if self.world == 1:
-            return value
-        tensor = torch.tensor(value, dtype=torch.float64, device=ray.train.torch.get_device())
-        distributed.all_reduce(tensor)
-        return float(tensor)
-
-    def gather(self, value: T) -> list[T]:
-        """Every worker's value, in the order of ranks."""
-        if self.world == 1:
-            return [value]
-        values: list[Any] = [None] * self.world
-        distributed.all_gather_object(values, value)
-        return values
-
-    def report(self, metrics: Metrics, save: Callable[[Path], None] | None) -> None:
-        """A barrier: every worker reports, the first one's metrics and checkpoint count."""
-        if save is None or self.rank > 0:
-            ray.train.report(metrics)
-            return
-        with tempfile.TemporaryDirectory() as folder:
-            save(Path(folder))
-            ray.train.report(metrics, checkpoint=Checkpoint.from_directory(folder))
-
-    def progress(self, images_seen: int, note: str) -> None:
-        """Tell the driver; it is not waited for."""
-        if self.rank == 0:
-            self.board.update.remote(images_seen, note)
-
-
-@ray.remote(num_cpus=0)
-class Board:
-    """Where the first worker writes its progress and the driver reads it."""
-
-    def __init__(self, trained: int) -> None:
-        self.state, self.trained = (0, ""), trained
-
-    def update(self, done: int, note: str) -> None:
-        """Overwrite the progress; an attempt begins with where it starts."""
-        if note:
-            self.trained += done - self.state[0]
-        self.state = (done, note)
-
-    def read(self) -> tuple[int, str, int]:
-        """Images seen, what is said of them, and images trained on by all attempts together."""
-        return (*self.state, self.trained)
+    message: str
+    keys: list[int]
+    """Of the posts that it is about, if any."""
 
 
 @dataclass
@@ -142,21 +68,39 @@ def fit(
 
     Raises:
         ConfigError: the cluster is too small for the workers.
+        DataError: the run cannot go on, or does not fit; `NotFinite` with the posts behind it.
         StateError: the run failed more often than `max_failures`.
+        Terminated: the process was asked to end, and a checkpoint was kept.
     """
     use_gpu = ray.cluster_resources().get("GPU", 0) > 0
-    _check_resources(workers, use_gpu)
-    if workers.num_workers > run.config.stream.streams:
-        raise ConfigError(
-            "workers.num-workers", workers.num_workers,
-            f"at most stream.streams = {run.config.stream.streams}, the shares of a batch",
-        )  # fmt: skip
-    board = Board.remote(_trained_before(out))  # type: ignore[attr-defined]
-    trainer = ray.train.torch.TorchTrainer(
+    _check(workers, use_gpu, run.config.stream.streams)
+    board = Board.remote(trained_before(out))  # type: ignore[attr-defined]
+    trainer = _trainer(
+        replace(run, parallel=workers.parallel), board, out, workers, logger, use_gpu
+    )
+    with _termination() as asked, watching(board, meter, out, asked):
+        try:
+            result = trainer.fit()
+        except ray.train.TrainingFailedError as error:
+            raise StateError(f"training failed and was not restarted again: {error}") from error
+    outcome = _finished(result.return_value)
+    assert result.checkpoint is not None
+    wasted = trained_before(out) - run.config.schedule.images
+    return replace(outcome, wasted=max(wasted, 0)), result.checkpoint
+
+
+def _trainer(
+    run: Run, board: Any, out: Folder, workers: WorkersConfig, logger: RunLogger, use_gpu: bool
+) -> Any:
+    number: int | tuple[int, int] = workers.num_workers
+    if workers.least < workers.num_workers:
+        number = workers.least, workers.num_workers
+    return ray.train.torch.TorchTrainer(
         _worker,  # type: ignore[arg-type]  # Ray does not type the returned value
-        train_loop_config={"run": ray.put(run), "board": board},
+        train_loop_config={"run": ray.put(run), "board": board, "stall_s": workers.stall_s},
         scaling_config=ScalingConfig(
-            num_workers=workers.num_workers, use_gpu=use_gpu,
+            num_workers=number,  # type: ignore[arg-type]  # a range is for Train v2
+            use_gpu=use_gpu,
             resources_per_worker={"CPU": workers.cpus, **({"GPU": 1} if use_gpu else {})},
         ),
         run_config=RunConfig(
@@ -164,76 +108,67 @@ def fit(
             storage_path=out.path,
             storage_filesystem=None if out.is_local else out.filesystem,
             failure_config=FailureConfig(max_failures=workers.max_failures),
-            checkpoint_config=CheckpointConfig(num_to_keep=workers.keep_checkpoints),
+            checkpoint_config=CheckpointConfig(
+                num_to_keep=workers.keep_checkpoints, checkpoint_score_attribute="loss",
+                checkpoint_score_order="min",
+            ),
             callbacks=[LogToMlflow(logger)],  # type: ignore[list-item]  # of Train v2
         ),
     )  # fmt: skip
-    with _watching(board, meter, out):
-        try:
-            result = trainer.fit()
-        except ray.train.TrainingFailedError as error:
-            raise StateError(f"training failed and was not restarted again: {error}") from error
-    assert result.checkpoint is not None
-    outcome: Outcome = result.return_value  # type: ignore[attr-defined]  # of Train v2
-    wasted = _trained_before(out) - run.config.schedule.images
-    return replace(outcome, wasted=max(wasted, 0)), result.checkpoint
 
 
-def _worker(config: dict[str, Any]) -> Outcome | None:
-    context = ray.train.get_context()
-    around = RaySurroundings(
-        rank=context.get_world_rank(),
-        world=context.get_world_size(),
-        threads=max(1, (os.cpu_count() or 1) // context.get_local_world_size()),
-        board=config["board"],
-    )
+def _worker(config: dict[str, Any]) -> Outcome | Stopped | Refused:
+    around = RaySurroundings.here(config["board"], config["stall_s"])
     run: Run = ray.get(config["run"])
-    latest = ray.train.get_checkpoint()
-    if latest is None:
-        return work(run, around, ray.train.torch.prepare_model, None)
-    with latest.as_directory() as folder:
-        return work(run, around, ray.train.torch.prepare_model, Path(folder))
+    try:
+        return work(run, around, around.latest())
+    except (ConfigError, DataError) as error:  # all workers raise it
+        return Refused(str(error), error.keys if isinstance(error, NotFinite) else [])
 
 
-def _check_resources(workers: WorkersConfig, use_gpu: bool) -> None:
-    """Ray would wait for ever for workers that never fit."""
+def _finished(returned: Outcome | Stopped | Refused) -> Outcome:
+    """The outcome of a run that came to its end; otherwise the error that tells why it did not."""
+    if isinstance(returned, Outcome):
+        return returned
+    if isinstance(returned, Stopped):
+        raise Terminated(f"stopped at image {returned.images_seen:,}, with a checkpoint")
+    if returned.keys:
+        raise NotFinite(returned.message, returned.keys)
+    raise DataError(returned.message)
+
+
+def _check(workers: WorkersConfig, use_gpu: bool, streams: int) -> None:
+    """Refuse what can never start; Ray would wait for ever for workers that do not fit."""
     have = ray.cluster_resources()
     kind, each = ("GPU", 1.0) if use_gpu else ("CPU", workers.cpus)
-    needed = workers.num_workers * each + (0 if use_gpu else 1)
+    needed = workers.least * each + (0 if use_gpu else 1)
     if needed > have.get(kind, 0):
         raise ConfigError(
-            "workers.num-workers", workers.num_workers,
+            "workers.num-workers", workers.least,
             f"needs {needed:g} {kind}s with decoding, the cluster has {have.get(kind, 0):g}",
+        )  # fmt: skip
+    if workers.num_workers > streams:
+        raise ConfigError(
+            "workers.num-workers", workers.num_workers,
+            f"at most stream.streams = {streams}, the shares of a batch",
         )  # fmt: skip
 
 
-def _trained_before(out: Folder) -> int:
-    """Images that the attempts so far have trained on, as far as they were watched."""
-    try:
-        return int(out.read_json(PROGRESS)["images_trained"])
-    except FileNotFoundError:
-        return 0
-
-
 @contextmanager
-def _watching(board: Any, meter: Meter, out: Folder) -> Iterator[None]:
-    """Copy the board to the meter and to `out` from a thread while the block runs."""
-    done = threading.Event()
+def _termination() -> Iterator[threading.Event]:
+    """An event that SIGTERM sets while the block runs; a second one ends the process."""
+    asked = threading.Event()
 
-    def poll() -> None:
-        written, ended = -1, False
-        while not ended:
-            ended = done.wait(POLL_S)
-            images, note, trained = ray.get(board.read.remote())
-            meter.update(images, note)
-            if trained != written:
-                out.write_json(PROGRESS, {"images_trained": trained})
-                written = trained
+    def ask(number: int, frame: FrameType | None) -> None:
+        if asked.is_set():
+            sys.exit(128 + number)
+        asked.set()
 
-    thread = threading.Thread(target=poll, daemon=True)
-    thread.start()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+    before = signal.signal(signal.SIGTERM, ask)
     try:
-        yield
+        yield asked
     finally:
-        done.set()
-        thread.join()
+        signal.signal(signal.SIGTERM, before)

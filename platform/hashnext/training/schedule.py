@@ -1,9 +1,12 @@
-"""Learning rate as a function of images seen: linear warm-up, then halvings at equal intervals.
+"""Learning rate as a function of images seen: linear warm-up, then halvings or half a cosine.
 
-Goyal et al. 2017 (linear scaling, warm-up); Mahajan et al., ECCV 2018, section 2.2 (halvings).
+Goyal et al. 2017 (linear scaling, warm-up); Mahajan et al., ECCV 2018, section 2.2 (halvings);
+Loshchilov and Hutter, ICLR 2017 (cosine).
 """
 
+import math
 from dataclasses import dataclass
+from typing import Literal
 
 from hashnext.errors import ConfigError
 
@@ -18,6 +21,8 @@ class ScheduleConfig:
     """Length of the run, in images processed."""
     warmup_images: int
     """Length of the linear warm-up, in images."""
+    decay: Literal["halvings", "cosine"] = "halvings"
+    """How the rate falls after the warm-up: in steps, or to zero along half a cosine."""
     halvings: int = 10
     """How often the learning rate is halved, at equal intervals after the warm-up."""
     base_learning_rate: float = 0.1
@@ -31,6 +36,8 @@ class ScheduleConfig:
                 "schedule.warmup-images", self.warmup_images,
                 f"must lie in 0..{self.images - 1}, before the end of the run",
             )  # fmt: skip
+        if self.decay not in ("halvings", "cosine"):
+            raise ConfigError("schedule.decay", self.decay, "must be halvings or cosine")
         if self.halvings < 0:
             raise ConfigError("schedule.halvings", self.halvings, "must not be negative")
         if self.base_learning_rate <= 0:
@@ -42,13 +49,15 @@ class ScheduleConfig:
 def learning_rate(config: ScheduleConfig, batch: int, images_seen: int) -> float:
     """Learning rate of the step that starts after `images_seen` images.
 
-    peak = base x batch / 256. Warm-up rises linearly from min(base, peak) to the peak; the rest of
-    the run is cut into halvings + 1 equal parts, each with half the rate of the one before.
+    peak = base x batch / 256. Warm-up rises linearly from min(base, peak) to the peak. After it the
+    run is cut into halvings + 1 equal parts, each with half the rate of the one before; or the rate
+    is peak x (1 + cos(pi x share of the rest that is done)) / 2.
     """
     peak = config.base_learning_rate * batch / REFERENCE_BATCH
     if images_seen < config.warmup_images:
         start = min(config.base_learning_rate, peak) if peak > config.base_learning_rate else 0.0
         return start + (peak - start) * (images_seen + batch) / (config.warmup_images + batch)
-    rest = config.images - config.warmup_images
-    done = (images_seen - config.warmup_images) * (config.halvings + 1) // rest
-    return float(peak * 0.5 ** min(done, config.halvings))
+    rest, done = config.images - config.warmup_images, images_seen - config.warmup_images
+    if config.decay == "cosine":
+        return peak * (1 + math.cos(math.pi * min(done / rest, 1))) / 2
+    return float(peak * 0.5 ** min(done * (config.halvings + 1) // rest, config.halvings))

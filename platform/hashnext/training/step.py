@@ -1,45 +1,32 @@
 """One optimiser step on one device: augment, forward, loss, backward, update."""
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from hashnext.errors import ConfigError
+from hashnext.config import PretrainConfig
 from hashnext.models.preprocess import Preprocess
-from hashnext.training.augment import (
-    AugmentConfig,
-    blend,
-    colour_factors,
-    draw_mix,
-    jitter,
-)
-from hashnext.training.loss import softmax_loss
+from hashnext.training.augment import Mix, blend, colour_factors, draw_mix, jitter
+from hashnext.training.loss import Targets, loss, target_entropy
+from hashnext.training.optimiser import WeightAverage
+from hashnext.training.parallel import synchronised
 from hashnext.training.prefetch import DeviceBatch
 
 
-@dataclass(frozen=True, kw_only=True)
-class OptimiserConfig:
-    """SGD with Nesterov momentum, as in the paper."""
+@dataclass(frozen=True)
+class Step:
+    """What a step tells of a worker's share of the batch."""
 
-    momentum: float = 0.9
-    """Nesterov momentum."""
-    weight_decay: float = 1e-4
-    """L2 penalty on all weights."""
-
-    def __post_init__(self) -> None:
-        if not 0 < self.momentum < 1:
-            raise ConfigError("optimiser.momentum", self.momentum, "must lie in (0, 1)")
-        if self.weight_decay < 0:
-            raise ConfigError("optimiser.weight-decay", self.weight_decay, "must not be negative")
-
-
-def make_optimiser(model: nn.Module, config: OptimiserConfig) -> torch.optim.SGD:
-    """SGD over all parameters; the schedule sets the learning rate before every step."""
-    return torch.optim.SGD(
-        model.parameters(), lr=0.0, momentum=config.momentum,
-        weight_decay=config.weight_decay, nesterov=True,
-    )  # fmt: skip
+    losses: Tensor
+    """float32 (b,), one loss an image."""
+    loss: float
+    """Their sum."""
+    floor: float
+    """Sum of what no network gets below, the entropies of the targets."""
+    gradient_norm: float
+    """Of the whole batch's gradient, before clipping; if it is not finite, nothing was updated."""
 
 
 @dataclass(frozen=True)
@@ -50,74 +37,100 @@ class Stepper:
     optimiser: torch.optim.Optimizer
     preprocess: Preprocess
     device: torch.device
-    bf16: bool
-    """Forward pass under bfloat16 autocast; weights and loss stay float32."""
-    world: int
+    config: PretrainConfig
+    world: int = 1
     """Number of workers."""
     label_weights: Tensor | None = None
     """float (V,), how a post's labels share its target; None shares it evenly."""
-    augment: AugmentConfig = field(default_factory=AugmentConfig)
-    """What is done to training images beside mirroring."""
-    seed: int = 0
-    """Seed of the run."""
+    average: WeightAverage | None = None
+    """Follows the weights, if wanted."""
 
-    def step(
-        self, batch: DeviceBatch, total: int, learning_rate: float, images_seen: int
-    ) -> tuple[float, float]:
+    def step(self, batch: DeviceBatch, total: int, learning_rate: float, images_seen: int) -> Step:
         """Take one step; every worker takes it, also one without samples.
 
         The gradient is that of the mean loss over the `total` samples of the global batch: each
-        worker divides its sum by `total`, and the factor `world` undoes DDP's averaging.
+        worker divides its sum by `total`, and the factor `world` undoes the averaging of gradients.
 
         Args:
             batch: this worker's share of the global batch.
             total: samples of all shares.
             learning_rate: of this step.
             images_seen: images before this batch, by which the batch's own draws are known.
-
-        Returns:
-            Sum of this worker's losses, and the norm of the gradient.
         """
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate
         self.optimiser.zero_grad(set_to_none=True)
-        losses = self._losses(batch, images_seen) if len(batch) else self._no_losses(batch)
-        (losses * (self.world / max(total, 1))).backward()  # type: ignore[no-untyped-call]
-        gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
-        norm = float(nn.utils.get_total_norm(gradients))
-        self.optimiser.step()
-        return float(losses.detach()), norm
+        targets = Targets(batch.offsets, batch.labels, self.label_weights)
+        losses, labels = self._backward(batch, targets, self.world / max(total, 1), images_seen)
+        norm = self._gradient_norm()
+        if math.isfinite(norm):
+            self.optimiser.step()
+            if self.average:
+                self.average.update(total)
+        floor = target_entropy(self.config.loss, targets, labels).sum() if len(batch) else 0.0
+        return Step(losses, float(losses.sum()), float(floor), norm)
 
     def logits(self, images: Tensor) -> Tensor:
         """Forward pass of (b, size, size, 3), 0 to 255."""
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bf16):
             return self.model(self.preprocess.normalise(images))  # type: ignore[no-any-return]
 
-    def _losses(self, batch: DeviceBatch, images_seen: int) -> Tensor:
-        """Sum of the losses of a worker's share.
+    def _backward(
+        self, batch: DeviceBatch, targets: Targets, weight: float, images_seen: int
+    ) -> tuple[Tensor, int]:
+        """Gradients of the losses' weighted sum; the losses (b,), and the number of labels.
 
-        The loss is linear in the target, so that of a mixed target is the weighted sum of those
-        against either sparse target. Logits rolled back lie where the partners' labels are.
+        Every worker makes as many forward passes as the others, whatever its share.
         """
         images = self._augmented(batch)
-        mix = draw_mix(self.augment, self.seed, images_seen, len(batch), images.shape[1])
-        if mix is None:
-            return self._against(batch, self.logits(images))
-        logits = self.logits(blend(images, mix))
-        partners = self._against(batch, logits.roll(-mix.shift, 0))
-        return mix.own * self._against(batch, logits) + (1 - mix.own) * partners
+        mix = draw_mix(
+            self.config.augment, self.config.seed, images_seen, len(batch), images.shape[1]
+        )
+        images = images if mix is None else blend(images, mix)
+        parts = torch.arange(len(batch), device=self.device).tensor_split(
+            self.config.optimiser.accumulate
+        )
+        losses = []
+        for number, rows in enumerate(parts, 1):
+            with synchronised(self.model, number == len(parts)):
+                logits = self.logits(images[rows] if len(rows) else _blank(images))
+                found = self._losses(logits, rows, targets, mix)
+                (found.sum() * weight).backward()  # type: ignore[no-untyped-call]
+            losses.append(found.detach()[: len(rows)])
+        return torch.cat(losses), logits.shape[1]
 
-    def _against(self, batch: DeviceBatch, logits: Tensor) -> Tensor:
-        return softmax_loss(logits, batch.offsets, batch.labels, self.label_weights).sum()
+    def _losses(self, logits: Tensor, rows: Tensor, targets: Targets, mix: Mix | None) -> Tensor:
+        """Losses of some rows of the share; where there are none, zeros with a gradient.
+
+        The loss is linear in the target, so that of a mixed target is the weighted sum of those
+        against either sparse target.
+        """
+        if not len(rows):
+            return logits.sum(dim=1) * 0.0
+        own = loss(self.config.loss, logits, targets.take(rows))
+        if mix is None:
+            return own
+        partners = targets.take((rows - mix.shift) % (len(targets.offsets) - 1))
+        return mix.own * own + (1 - mix.own) * loss(self.config.loss, logits, partners)
+
+    def _gradient_norm(self) -> float:
+        """L2 norm of the gradient, which is then clipped if it shall be."""
+        parameters = [p for p in self.model.parameters() if p.grad is not None]
+        norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+        norm = norm.full_tensor() if hasattr(norm, "full_tensor") else norm  # of sharded gradients
+        if limit := self.config.optimiser.clip_norm:
+            nn.utils.clip_grads_with_norm_(parameters, limit, norm)
+        return float(norm)
 
     def _augmented(self, batch: DeviceBatch) -> Tensor:
         """The images with each sample's own mirroring and colours."""
         images = torch.where(batch.flips[:, None, None, None], batch.images.flip(2), batch.images)
-        factors = colour_factors(self.augment, self.seed, batch.host)
+        factors = colour_factors(self.config.augment, self.config.seed, batch.host)
         if factors is None:
             return images
         return jitter(images, torch.from_numpy(factors).to(self.device))
 
-    def _no_losses(self, batch: DeviceBatch) -> Tensor:
-        # Two blank images, because batch norm needs more than one value; they weigh nothing.
-        return self.logits(batch.images.new_zeros((2, *batch.images.shape[1:]))).sum() * 0.0
+
+def _blank(images: Tensor) -> Tensor:
+    """Two black images, because batch norm needs more than one value; they weigh nothing."""
+    return images.new_zeros((2, *images.shape[1:]))

@@ -1,13 +1,12 @@
 """What one training worker does, from start to end, wherever it runs."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from hashnext.config import PretrainConfig
 from hashnext.evaluation.held_out import HeldOutReport, predict, report
@@ -17,10 +16,20 @@ from hashnext.models.resnext import build
 from hashnext.shards.ledger import Ledger
 from hashnext.shards.stream import TrainingSet, evaluation_batches, training_batches
 from hashnext.training import checkpoint
-from hashnext.training.checkpoint import TrainingState
-from hashnext.training.loop import Surroundings, train
-from hashnext.training.prefetch import on_device
-from hashnext.training.step import Stepper, make_optimiser
+from hashnext.training.checkpoint import Checkpoint, TrainingState
+from hashnext.training.loop import Loop, Surroundings, Write
+from hashnext.training.memory import device_memory, require_memory
+from hashnext.training.optimiser import WeightAverage, make_optimiser
+from hashnext.training.parallel import (
+    ParallelConfig,
+    distribute,
+    restore,
+    whole_state,
+    whole_tensors,
+)
+from hashnext.training.prefetch import DeviceBatch, on_device
+from hashnext.training.step import Stepper
+from hashnext.training.watch import training_flops
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +46,8 @@ class Run:
     """What names each label, for the levels of WordNet down to which predictions are right."""
     label_weights: NDArray[np.float32] | None = None
     """How a post's labels share its target, float32 (V,); None shares it evenly."""
+    parallel: ParallelConfig = field(default_factory=ParallelConfig)
+    """How the network lies on the devices; does not change what is computed."""
 
     @property
     def preprocess(self) -> Preprocess:
@@ -63,64 +74,113 @@ class Outcome:
     driver saw."""
 
 
-def work(
-    run: Run,
-    around: Surroundings,
-    wrap: Callable[[nn.Module], nn.Module],
-    latest: Path | None,
-) -> Outcome:
+@dataclass(frozen=True)
+class Stopped:
+    """A run that was told to stop and has kept a checkpoint."""
+
+    images_seen: int
+
+
+def work(run: Run, around: Surroundings, saved: Checkpoint | None) -> Outcome | Stopped:
     """Train from the latest checkpoint, or from the start, to the end; then evaluate.
 
     Args:
         run: what to compute.
         around: this worker's surroundings.
-        wrap: makes the network ready for its device and the other workers (DDP).
-        latest: folder of the checkpoint to continue from.
+        saved: the checkpoint to continue from; None starts anew.
+
+    Raises:
+        ConfigError: the run does not fit into the device's memory.
     """
     config = run.config
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if device.type == "cpu":  # Ray sets one thread per logical CPU asked for
         torch.set_num_threads(around.threads)
-    torch.manual_seed(config.seed)
-    network = build(config.model, run.num_labels).to(device, memory_format=torch.channels_last)
-    optimiser = make_optimiser(network, config.optimiser)
+    available = min(around.gather(device_memory(device, around.neighbours)))
+    require_memory(config, run.parallel, run.num_labels, around.world, available)
+    trainee = _trainee(run, around, device)
     state = TrainingState(0, Ledger.empty(config.stream.streams))
-    if latest is not None:
-        weights, momentum, state = checkpoint.load(latest)
-        network.load_state_dict(weights)
-        optimiser.load_state_dict(momentum)
-    shares = run.label_weights
-    stepper = Stepper(
-        wrap(network), optimiser, run.preprocess, device, config.bf16, around.world,
-        None if shares is None else torch.from_numpy(shares).to(device), config.augment,
-        config.seed,
-    )  # fmt: skip
+    if saved is not None:
+        state = trainee.continue_from(saved)
     loaded = training_batches(
         run.training, batch=config.batch, images=config.schedule.images,
         start=state.images_seen, rank=around.rank, world=around.world,
     )  # fmt: skip
     batches = on_device(loaded, device)
-
-    def save(folder: Path, state: TrainingState) -> None:
-        checkpoint.save(folder, network.state_dict(), optimiser.state_dict(), state)
-
-    train(config, stepper, batches, state, save, around)
+    flops = training_flops(config.model, run.num_labels, config.stream.size)
+    loop = Loop(
+        config=config, stepper=trainee.stepper, around=around, snapshot=trainee.snapshot,
+        flops=flops,
+    )  # fmt: skip
+    with around.watched():
+        if not loop.run(batches, state):
+            return Stopped(state.images_seen)
     assert next(batches, None) is None  # the end of the stream gives its actors' CPUs back
     return Outcome(
-        _held_out(run, network, stepper, around), state.ledger.digest, state.ledger.samples,
-        state.skipped, state.missing,
+        _held_out(run, trainee, around), state.ledger.digest, state.ledger.samples, state.skipped,
+        state.missing,
     )  # fmt: skip
 
 
-def _held_out(
-    run: Run, network: nn.Module, stepper: Stepper, around: Surroundings
-) -> HeldOutReport | None:
-    network.eval()
+@dataclass(frozen=True)
+class Trainee:
+    """A network that is being trained, however it lies on the devices."""
+
+    network: nn.Module
+    stepper: Stepper
+
+    def continue_from(self, saved: Checkpoint) -> TrainingState:
+        """Take over weights, momentum and average; every worker has to."""
+        restore(self.network, self.stepper.optimiser, saved.model, saved.optimiser)
+        if self.stepper.average and saved.average:
+            self.stepper.average.restore(saved.average)
+        return saved.state
+
+    def snapshot(self, state: TrainingState) -> Write:
+        """Collect what a checkpoint holds; every worker has to. The first one then writes it."""
+        model, optimiser = whole_state(self.network, self.stepper.optimiser)
+        average = self.stepper.average
+        kept = Checkpoint(
+            model=model, optimiser=optimiser, state=state,
+            average=whole_tensors(average.state) if average else None,
+        )  # fmt: skip
+        return lambda folder: checkpoint.save(folder, kept)
+
+    def evaluated(self) -> dict[str, Tensor]:
+        """Whole weights to evaluate; every worker has to ask."""
+        average = self.stepper.average
+        return whole_tensors(average.state if average else self.network.state_dict())
+
+
+def _trainee(run: Run, around: Surroundings, device: torch.device) -> Trainee:
+    config, shares = run.config, run.label_weights
+    torch.manual_seed(config.seed)
+    network = build(config.model, run.num_labels)
+    model = distribute(network, run.parallel, around.world, device)
+    half_life = config.optimiser.average_images
+    return Trainee(network, Stepper(
+        model, make_optimiser(network, config.optimiser), run.preprocess, device, config,
+        around.world, None if shares is None else torch.from_numpy(shares).to(device),
+        WeightAverage(network, half_life) if half_life else None,
+    ))  # fmt: skip
+
+
+def _held_out(run: Run, trainee: Trainee, around: Surroundings) -> HeldOutReport | None:
+    device = trainee.stepper.device
+    network = build(run.config.model, run.num_labels).to(device, memory_format=torch.channels_last)
+    network.load_state_dict(trainee.evaluated())
     batches = evaluation_batches(
         run.held_out, batch=max(64, run.config.batch // around.world), rank=around.rank,
         world=around.world,
     )  # fmt: skip
-    alone = Stepper(network, stepper.optimiser, run.preprocess, stepper.device, stepper.bf16, 1)
-    predictions = predict(alone, on_device(batches, alone.device), run.num_labels)
+    alone = replace(trainee.stepper, model=network.eval(), world=1)
+
+    def told() -> Iterator[DeviceBatch]:
+        for batch in on_device(batches, device):
+            around.progress(run.config.schedule.images, "predicting held-out hashtags")
+            yield batch
+
+    with around.watched():
+        predictions = predict(alone, told(), run.num_labels)
     parts = around.gather(predictions)
     return report(parts, run.label_posts, run.label_names, run.config.calibration)

@@ -1,4 +1,6 @@
-"""Decode and crop a batch of labelled images. Runs in Ray Data tasks; imports no torch."""
+"""From encoded images to the crops that a network is evaluated on. Imports no torch, because Ray
+Data tasks run it.
+"""
 
 from typing import Any
 
@@ -7,11 +9,23 @@ import pyarrow as pa
 
 from hashnext.errors import DataError
 from hashnext.images.crop import centre_crop
-from hashnext.images.decode import DecodeLimits, ImageRejected, decode
+from hashnext.images.decode import RGB, DecodeLimits, ImageRejected, decode
+
+LIMITS = DecodeLimits()
+
+
+def quick_crop(data: bytes, size: int, crop_fraction: float) -> RGB:
+    """Central crop of an encoded image, a JPEG decoded at no more than the scale that it needs.
+
+    Raises:
+        ImageRejected: it cannot be decoded.
+    """
+    image = decode(data, LIMITS, min_side=round(size / crop_fraction))
+    return centre_crop(image, size, crop_fraction)
 
 
 def decode_crops(batch: pa.Table, size: int, crop_fraction: float) -> dict[str, Any]:
-    """Central crops of the images of a batch.
+    """Quick crops of a batch of images.
 
     Args:
         batch: `row`, `id` and the encoded `image` of each.
@@ -25,12 +39,10 @@ def decode_crops(batch: pa.Table, size: int, crop_fraction: float) -> dict[str, 
     Raises:
         DataError: an image cannot be decoded; the message names its id.
     """
-    limits = DecodeLimits()
     pixels = np.empty((batch.num_rows, size, size, 3), np.uint8)
     for place, row in enumerate(batch.to_pylist()):
         try:
-            image = decode(row["image"], limits, min_side=round(size / crop_fraction))
+            pixels[place] = quick_crop(row["image"], size, crop_fraction)
         except ImageRejected as error:
             raise DataError(f"image of id {row['id']!r}: {error}") from error
-        pixels[place] = centre_crop(image, size, crop_fraction)
     return {"row": batch["row"].to_numpy(), "pixels": pixels}

@@ -1,0 +1,81 @@
+"""Where the workers of a run write how far they are, and the driver what it wants of them."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import ray
+
+from hashnext.progress import Meter
+from hashnext.storage import Folder
+
+POLL_S = 0.5
+PROGRESS = "progress.json"
+"""How far all attempts have come together; rewritten while a run is watched."""
+
+
+@ray.remote(num_cpus=0)
+class Board:
+    """An actor beside the run; outlives its workers."""
+
+    def __init__(self, trained: int) -> None:
+        self.state, self.trained = (0, ""), trained
+        self.stopping, self.warnings = False, list[str]()
+
+    def update(self, done: int, note: str) -> bool:
+        """Overwrite the progress; an attempt begins with where it starts. True: please stop."""
+        if note:
+            self.trained += done - self.state[0]
+        self.state = (done, note)
+        return self.stopping
+
+    def warn(self, text: str) -> None:
+        """Have the driver print a warning."""
+        self.warnings.append(text)
+
+    def stop(self) -> None:
+        """Ask the workers to keep a checkpoint and end."""
+        self.stopping = True
+
+    def read(self) -> tuple[int, str, int, list[str]]:
+        """Images seen, what is said of them, images trained on by all attempts together, and the
+        warnings since the last reading."""
+        warnings, self.warnings = self.warnings, []
+        return (*self.state, self.trained, warnings)
+
+
+def trained_before(out: Folder) -> int:
+    """Images that the attempts so far have trained on, as far as they were watched."""
+    try:
+        return int(out.read_json(PROGRESS)["images_trained"])
+    except FileNotFoundError:
+        return 0
+
+
+@contextmanager
+def watching(board: Any, meter: Meter, out: Folder, stop: threading.Event) -> Iterator[None]:
+    """While the block runs, copy the board to the meter and to `out`; hand on a wish to stop."""
+    done = threading.Event()
+
+    def poll() -> None:
+        written, ended = -1, False
+        while not ended:
+            ended = done.wait(POLL_S)
+            if stop.is_set():
+                ray.get(board.stop.remote())
+            images, note, trained, warnings = ray.get(board.read.remote())
+            meter.update(images, note)
+            for text in warnings:
+                print(f"warning: {text}", flush=True)
+            if trained != written:
+                out.write_json(PROGRESS, {"images_trained": trained})
+                written = trained
+
+    thread = threading.Thread(target=poll, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()

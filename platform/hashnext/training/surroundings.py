@@ -1,0 +1,148 @@
+"""`training.loop.Surroundings` inside a worker of Ray Train."""
+
+import os
+import shutil
+import tempfile
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import ray
+import ray.train
+import ray.train.torch
+import torch
+from pyarrow import fs
+from ray.train import Checkpoint
+from ray.train.v2.api.report_config import CheckpointUploadMode
+from torch import distributed
+
+from hashnext.errors import StateError
+from hashnext.training import checkpoint
+from hashnext.training.heartbeat import Heartbeat
+from hashnext.training.loop import Metrics, Wish, Write
+
+T = TypeVar("T")
+NOTICE_STEPS = 8
+"""Every so many steps the workers ask together whether a node is about to go."""
+
+
+@dataclass
+class RaySurroundings:
+    """What Ray Train offers the loop."""
+
+    board: Any
+    heartbeat: Heartbeat
+    rank: int
+    world: int
+    neighbours: int
+    threads: int
+    steps: int = 0
+    going: set[str] = field(default_factory=set)
+    """Nodes that have given notice and have been saved for."""
+    told: Any = None
+
+    @classmethod
+    def here(cls, board: Any, stall_s: float) -> "RaySurroundings":
+        """Those of the worker that asks."""
+        context = ray.train.get_context()
+        neighbours = context.get_local_world_size()
+        return cls(
+            board=board, heartbeat=Heartbeat(stall_s), rank=context.get_world_rank(),
+            world=context.get_world_size(), neighbours=neighbours,
+            threads=max(1, (os.cpu_count() or 1) // neighbours),
+        )  # fmt: skip
+
+    def totals(self, *values: float) -> list[float]:
+        """Sum of each value over all workers."""
+        if self.world == 1:
+            return list(values)
+        tensor = torch.tensor(values, dtype=torch.float64, device=ray.train.torch.get_device())
+        distributed.all_reduce(tensor)
+        return tensor.tolist()
+
+    def gather(self, value: T) -> list[T]:
+        """Every worker's value, in the order of ranks."""
+        if self.world == 1:
+            return [value]
+        values: list[Any] = [None] * self.world
+        distributed.all_gather_object(values, value)
+        return values
+
+    def report(self, metrics: Metrics, write: Write | None) -> bool:
+        """A barrier: every worker reports, the first one's metrics and checkpoint count.
+
+        The checkpoint is uploaded while training goes on.
+        """
+        self.heartbeat.beat()
+        if write is None or self.rank > 0:
+            ray.train.report(metrics)
+            return True
+        folder = tempfile.mkdtemp()
+        try:
+            write(Path(folder))
+        except OSError as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            self.board.warn.remote(f"no checkpoint at image {metrics['images_seen']:,}: {error}")
+            ray.train.report(metrics)
+            return False
+        ray.train.report(
+            metrics, checkpoint=Checkpoint.from_directory(folder),
+            checkpoint_upload_mode=CheckpointUploadMode.ASYNC,
+            delete_local_checkpoint_after_upload=True,
+        )  # fmt: skip
+        self.heartbeat.beat()
+        return True
+
+    def progress(self, images_seen: int, note: str) -> None:
+        """Tell the driver; it is not waited for."""
+        self.heartbeat.beat()
+        if self.rank == 0:
+            self.told = self.board.update.remote(images_seen, note)
+
+    def wish(self) -> Wish:
+        """Stop if the driver was asked to; keep a checkpoint once if a node is about to go."""
+        self.steps += 1
+        if self.told is not None:
+            answered, _ = ray.wait([self.told], timeout=0)
+            if answered and ray.get(self.told):
+                return Wish.STOP
+        if self.steps % NOTICE_STEPS:
+            return Wish.GO_ON
+        notice = ray.train.get_preemption_info()
+        if notice is None or self.going.issuperset(notice.preempted_node_ids):
+            return Wish.GO_ON
+        self.going.update(notice.preempted_node_ids)
+        return Wish.SAVE
+
+    def watched(self) -> AbstractContextManager[None]:
+        """While the block runs, end this process if it makes no progress."""
+        return self.heartbeat.watched()
+
+    def latest(self) -> checkpoint.Checkpoint | None:
+        """The latest whole checkpoint; None where the run has none yet.
+
+        Raises:
+            StateError: there are checkpoints, and all of them are broken.
+        """
+        newest = ray.train.get_checkpoint()
+        if newest is None:
+            return None
+        for found in [newest, *_older(newest)]:
+            try:
+                with found.as_directory() as folder:
+                    return checkpoint.load(Path(folder))
+            except StateError as error:
+                if self.rank == 0:
+                    self.board.warn.remote(f"{error}; taking the one before")
+        raise StateError(f"{newest.path}: neither this checkpoint nor any before it is whole")
+
+
+def _older(newest: Checkpoint) -> list[Checkpoint]:
+    """The other checkpoints of the run, latest first; their names hold the time."""
+    folder = newest.path.rstrip("/").rpartition("/")[0]
+    assert newest.filesystem is not None
+    found = newest.filesystem.get_file_info(fs.FileSelector(folder))
+    paths = sorted(info.path for info in found if info.base_name.startswith("checkpoint_2"))
+    own = newest.path.rstrip("/")
+    return [Checkpoint(path, newest.filesystem) for path in reversed(paths) if path != own]

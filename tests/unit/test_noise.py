@@ -1,0 +1,60 @@
+"""Label noise: as many replaced as asked, from the marginal, and every post keeps a label."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hashnext.shards.index import LabelIndex
+from hashnext.shards.noise import with_noise
+
+
+def make_index(posts: int, labels: int, seed: int = 0) -> LabelIndex:
+    """Label 0 on a third of the posts alone, others with up to three of the rest."""
+    rng = np.random.default_rng(seed)
+    own = [
+        [0] if rng.random() < 1 / 3 else sorted(rng.permutation(labels)[: rng.integers(1, 4)])
+        for _ in range(posts)
+    ]
+    return LabelIndex(
+        row_groups=np.zeros(posts, np.int64), rows=np.arange(posts),
+        keys=rng.integers(0, 2**63, posts).astype(np.uint64),
+        offsets=np.concatenate([[0], np.cumsum([len(each) for each in own])]),
+        labels=np.concatenate(own).astype(np.int32), unlabelled=0,
+    )  # fmt: skip
+
+
+@settings(max_examples=40)
+@given(st.integers(1, 60), st.integers(3, 9), st.floats(0, 1), st.integers(0, 99))
+def test_the_index_stays_well_formed(posts: int, labels: int, share: float, seed: int) -> None:
+    index = make_index(posts, labels, seed)
+    noisy = with_noise(index, share, seed)
+    assert noisy.offsets[0] == 0
+    assert noisy.offsets[-1] == len(noisy.labels)
+    assert (np.diff(noisy.offsets) >= 1).all()
+    assert set(noisy.labels.tolist()) <= set(index.labels.tolist())
+    for post in range(posts):
+        own = noisy.labels[noisy.offsets[post] : noisy.offsets[post + 1]].tolist()
+        assert len(own) == len(set(own))
+    if share == 0:
+        assert noisy is index
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 1.0])
+def test_as_many_are_replaced_as_asked_and_by_the_marginal(share: float) -> None:
+    index = make_index(30_000, 9)
+    single = np.flatnonzero(np.diff(index.offsets) == 1)
+    noisy = with_noise(index, share, seed=3)
+    before, after = (i.labels[i.offsets[:-1][single]] for i in (index, noisy))
+    marginal = np.bincount(index.labels) / len(index.labels)
+    stays = marginal[before].mean()  # a draw may hit the same label
+    assert (before != after).mean() == pytest.approx(share * (1 - stays), abs=0.02)
+    drawn = np.bincount(after[before != after], minlength=9)[1:] / (before != after).sum()
+    assert np.corrcoef(drawn, marginal[1:])[0, 1] > 0.8 or marginal[1:].std() < 0.01
+
+
+def test_the_draws_belong_to_the_seed() -> None:
+    index = make_index(500, 9)
+    first, again, other = (with_noise(index, 0.5, seed) for seed in (1, 1, 2))
+    assert (first.labels == again.labels).all()
+    assert len(other.labels) != len(first.labels) or (other.labels != first.labels).any()

@@ -1,0 +1,83 @@
+"""One step: pieces add up, clipping clips, averages average, some weights go without decay."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from flat_model import CPU, LABELS, config, flat_stepper, make_batch
+
+from hashnext.errors import ConfigError
+from hashnext.models.resnext import build
+from hashnext.recipes import nano
+from hashnext.training.augment import AugmentConfig
+from hashnext.training.loss import LossConfig
+from hashnext.training.optimiser import OptimiserConfig, WeightAverage, make_optimiser
+from hashnext.training.prefetch import upload
+
+BATCH = upload(make_batch(8), CPU)
+MIXED = AugmentConfig(mixup=1.0)
+
+
+def weights_after(rate: float = 0.1, steps: int = 1, **changes: object) -> torch.Tensor:
+    stepper = flat_stepper(config(**changes))
+    for number in range(steps):
+        stepper.step(BATCH, 8, rate, 8 * number)
+    return stepper.model.state_dict()["fc.weight"].clone()
+
+
+@pytest.mark.parametrize("augment", [AugmentConfig(), MIXED])
+@pytest.mark.parametrize("pieces", [3, 8, 11])
+def test_a_batch_in_pieces_is_the_batch(augment: AugmentConfig, pieces: int) -> None:
+    whole = weights_after(augment=augment)
+    cut = weights_after(augment=augment, optimiser=OptimiserConfig(accumulate=pieces))
+    torch.testing.assert_close(cut, whole)
+
+
+def test_clipping_bounds_the_step() -> None:
+    plain = OptimiserConfig(weight_decay=0.0)
+    before, free = weights_after(0.0), weights_after(0.1, optimiser=plain) - weights_after(0.0)
+    clipped = weights_after(0.1, optimiser=replace(plain, clip_norm=0.5)) - before
+    norm = flat_stepper(config()).step(BATCH, 8, 0.0, 0).gradient_norm
+    assert norm > 0.5
+    torch.testing.assert_close(clipped, free * (0.5 / norm), rtol=1e-4, atol=1e-6)
+
+
+def test_an_average_follows_at_its_half_life() -> None:
+    stepper = flat_stepper(config(optimiser=OptimiserConfig(average_images=8)))
+    start = stepper.model.state_dict()["fc.weight"].clone()
+    stepper.step(BATCH, 8, 0.1, 0)
+    now = stepper.model.state_dict()["fc.weight"]
+    assert stepper.average is not None
+    torch.testing.assert_close(stepper.average.state["fc.weight"], (start + now) / 2)
+
+
+def test_an_average_takes_counters_over_as_they_are() -> None:
+    network = build(nano().model, LABELS)
+    average = WeightAverage(network, 100)
+    network.bn1.num_batches_tracked += 7
+    average.update(8)
+    assert average.state["bn1.num_batches_tracked"] == 7
+
+
+def test_norms_and_biases_can_go_without_decay() -> None:
+    network = build(nano().model, LABELS)
+    (all_of_them,) = make_optimiser(network, OptimiserConfig()).param_groups
+    assert len(all_of_them["params"]) == len(list(network.parameters()))
+    decayed, free = make_optimiser(network, OptimiserConfig(decay_all=False)).param_groups
+    assert all(p.ndim > 1 for p in decayed["params"])
+    assert free["weight_decay"] == 0
+    assert len(decayed["params"]) + len(free["params"]) == len(all_of_them["params"])
+
+
+def test_the_sigmoid_learns_too() -> None:
+    loss = LossConfig(kind="sigmoid", label_smoothing=0.1)
+    stepper = flat_stepper(config(loss=loss))
+    first = [stepper.step(BATCH, 8, 0.02, 0).loss for _ in range(30)]
+    assert first[-1] < 0.7 * first[0]
+
+
+def test_bad_settings_name_key_and_value() -> None:
+    with pytest.raises(ConfigError, match=r"optimiser\.clip-norm = -1"):
+        OptimiserConfig(clip_norm=-1)
+    with pytest.raises(ConfigError, match=r"optimiser\.accumulate = 0"):
+        OptimiserConfig(accumulate=0)
