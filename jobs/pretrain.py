@@ -18,7 +18,8 @@ from hashnext.config import PretrainConfig
 from hashnext.errors import DataError, Terminated
 from hashnext.evaluation import held_out_plot
 from hashnext.hashtags.vocabulary import Vocabulary
-from hashnext.outputs import JobFolder
+from hashnext.models.initial_weights import read_weights
+from hashnext.outputs import JobFolder, flatten
 from hashnext.progress import meter
 from hashnext.recipes import RECIPES
 from hashnext.registry.store import RunLogger
@@ -50,6 +51,9 @@ class Pretrain:
     """Folder of checkpoints and of the model package; new or this job's own."""
     recipe: tyro.conf.Suppress[str]
     config: Annotated[PretrainConfig, tyro.conf.arg(name="")]
+    initial_weights: str | None = None
+    """Weights to start from: a file, URI or web address of published ones (WSL, torchvision, timm),
+    or a model package."""
     workers: WorkersConfig = field(default_factory=WorkersConfig)
     """How many workers train."""
 
@@ -63,15 +67,19 @@ def main(job: Pretrain) -> dict[str, Any]:
     """Run the job and return its result."""
     shards, vocabulary = Folder.at(job.shards), Vocabulary.load(job.vocabulary)
     manifest = Manifest.read(shards)
-    lineage = {"dataset": manifest.fingerprint, "vocabulary": vocabulary.fingerprint}
+    initial = read_weights(job.initial_weights) if job.initial_weights else None
+    lineage = {
+        "dataset": manifest.fingerprint, "vocabulary": vocabulary.fingerprint,
+        **({"initial_weights": initial.sha256} if initial else {}),
+    }  # fmt: skip
     folder = JobFolder.claim(job.out, "pretrain", job.settings | lineage)
     if folder.finished:
         return cli.report(folder)
     started = time.monotonic()
     with cluster.session():
         cluster.require_shared_locations(shards=job.shards, out=job.out)
-        planned = plan(job.config, shards, vocabulary)
-        cli.print_table(f"before the run: {job.recipe}", planned.figures())
+        planned = plan(job.config, shards, vocabulary, initial)
+        cli.print_table(f"before the run: {job.recipe}", flatten(planned.figures()))
         for warning in planned.warnings():
             print(f"warning: {warning}")
         outcome = _run(job, planned, folder.folder)
@@ -91,7 +99,7 @@ def _run(job: Pretrain, planned: Plan, out: Folder) -> Outcome:
         with meter("pretrain", job.config.schedule.images, "images") as progress:
             outcome, last = fit(planned.run, out, job.workers, logger, progress)
         with last.as_directory() as weights:
-            package(planned, outcome, Path(weights), out, parent=None)
+            package(planned, outcome, Path(weights), out)
     except NotFinite as error:
         logger.finish("FAILED")
         raise _with_posts(error, planned.run.training, out) from error

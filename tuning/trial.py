@@ -47,7 +47,7 @@ def run_trial(plan: Plan, probe: LabelledSet, folder: Path, threads: int) -> dic
         return dict(json.loads((folder / TRIAL).read_text()))
     started = time.monotonic()
     outcome, weights = run_locally(plan.run, folder / "checkpoints", threads)
-    package(plan, outcome, weights, Folder.at(folder), parent=None)
+    package(plan, outcome, weights, Folder.at(folder))
     model = ModelPackage.open(str(folder / PACKAGE))
     result = {
         **selection_score(model.build(), model.preprocess, probe),

@@ -8,14 +8,16 @@ copy may also be a part of its original or have bars around it, so a picture has
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from hashnext.images.decode import RGB
 
 GRID = 48
 """Side of the grey picture that the hashes are computed from, in pixels."""
+ENOUGH = 100
+"""Short side of a grey picture that hashes like a larger one, in pixels."""
 THUMBNAIL = 24
 """Side of the thumbnail, in pixels."""
 FREQUENCIES = 8
@@ -36,6 +38,8 @@ BAR_EDGE, BAR_LINE = 0.95, 0.4
 """Share of a line in that colour: of the outermost line, and of each further one (text)."""
 
 Basis = NDArray[np.float64]
+Grey = NDArray[np.uint8]
+"""(H, W)."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +54,13 @@ class Fingerprint:
 
 def fingerprint(image: RGB) -> Fingerprint:
     """Fingerprint of uint8 (H, W, 3) RGB."""
-    grey = Image.fromarray(image).convert("L")
-    box = content_box(np.asarray(grey))
-    whole = _grid(grey, None)
-    inner = whole if box == (0, 0, grey.width, grey.height) else _grid(grey, box)
-    thumbnails = np.stack([_halved(whole), _halved(inner)])
-    if min(whole.std(), inner.std()) < MIN_CONTRAST:
+    grey = _grey(image)
+    left, top, right, bottom = content_box(grey)
+    inside = grey[top:bottom, left:right]
+    grids = [_grid(grey)] if inside.shape == grey.shape else [_grid(grey), _grid(inside)]
+    whole, inner = grids[0], grids[-1]
+    thumbnails = np.stack([_halved(grid) for grid in grids])[[0, -1]]
+    if min(grid.std() for grid in grids) < MIN_CONTRAST:
         return Fingerprint(np.zeros(HASHES, np.uint64), thumbnails)
     of_whole = _hashes(whole, _TOP, _LEFT)
     return Fingerprint(np.insert(of_whole, 1, _hashes(inner, _FULL, _FULL)), thumbnails)
@@ -100,9 +105,16 @@ def _share(lines: NDArray[np.uint8], colour: int) -> NDArray[np.float64]:
     return share
 
 
-def _grid(grey: Image.Image, box: tuple[int, int, int, int] | None) -> NDArray[np.float64]:
-    resized = grey.resize((GRID, GRID), Image.Resampling.BOX, box=box)
-    return np.asarray(resized, dtype=np.float64)
+def _grey(image: RGB) -> Grey:
+    """Luminance, at half the size where that is more than the hashes need."""
+    height, width = image.shape[:2]
+    if min(height, width) >= 2 * ENOUGH:
+        image = cv2.resize(image, (width // 2, height // 2), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+
+
+def _grid(grey: Grey) -> NDArray[np.float64]:
+    return np.asarray(cv2.resize(grey, (GRID, GRID), interpolation=cv2.INTER_AREA), np.float64)
 
 
 def _halved(grid: NDArray[np.float64]) -> NDArray[np.uint8]:

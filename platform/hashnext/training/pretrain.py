@@ -11,6 +11,13 @@ from hashnext.config import PretrainConfig
 from hashnext.errors import ConfigError, DataError, StateError
 from hashnext.evaluation.hierarchy import LabelNames
 from hashnext.hashtags.vocabulary import Vocabulary
+from hashnext.models.initial_weights import (
+    LINEAGE_KEY,
+    InitialWeights,
+    LoadReport,
+    load_into,
+)
+from hashnext.models.resnext import build
 from hashnext.posts.identity import post_keys
 from hashnext.posts.tombstones import Tombstones
 from hashnext.registry.package import write_package
@@ -37,11 +44,14 @@ class Plan:
     """Posts in the shards."""
     unlabelled: int
     """Posts without a label in this vocabulary; they are not trained on."""
+    loaded: LoadReport | None
+    """What the run starts from, if not from random weights."""
 
     def figures(self) -> dict[str, Any]:
         """What is known before the run."""
         epoch = self.resampling.expected_epoch
         return {
+            **({"initial_weights": self.loaded.figures()} if self.loaded else {}),
             "posts": self.posts,
             "posts_without_label": self.unlabelled,
             "training_posts": len(self.run.training.index),
@@ -59,11 +69,20 @@ class Plan:
         return self.resampling.warnings(self.run.config.resampling)
 
 
-def plan(config: PretrainConfig, shards: Folder, vocabulary: Vocabulary) -> Plan:
+def plan(
+    config: PretrainConfig, shards: Folder, vocabulary: Vocabulary,
+    initial: InitialWeights | None = None,
+) -> Plan:  # fmt: skip
     """Apply the vocabulary to the shards and work out the resampling. Needs a Ray session.
 
+    Args:
+        config: the run.
+        shards: of jobs.prepare.
+        vocabulary: its labels.
+        initial: weights to start from; their head is taken over where it is of this vocabulary.
+
     Raises:
-        DataError: no training post carries a label.
+        DataError: no training post carries a label, or the initial weights are of another network.
         ConfigError: the loss does not go with the vocabulary.
         StateError: the shards hold posts that were taken down.
     """
@@ -85,6 +104,7 @@ def plan(config: PretrainConfig, shards: Folder, vocabulary: Vocabulary) -> Plan
         )  # fmt: skip
 
     evaluation = index.subset(held_out)
+    loaded = _fitting(config, vocabulary, initial) if initial else None
     shares = vocabulary.target_weights()
     if shares is not None and config.loss.kind == "sigmoid":
         raise ConfigError(
@@ -99,11 +119,19 @@ def plan(config: PretrainConfig, shards: Folder, vocabulary: Vocabulary) -> Plan
         label_posts=vocabulary.labels["posts"].to_pylist(),
         label_names=LabelNames.of(vocabulary),
         label_weights=shares,
+        initial={name: initial.state[name] for name in loaded.loaded}
+        if initial and loaded
+        else None,
     )
     return Plan(
         run=run, vocabulary=vocabulary, resampling=resampling, posts=manifest.rows,
-        unlabelled=index.unlabelled,
+        unlabelled=index.unlabelled, loaded=loaded,
     )  # fmt: skip
+
+
+def _fitting(config: PretrainConfig, vocabulary: Vocabulary, initial: InitialWeights) -> LoadReport:
+    head = initial.lineage.get("vocabulary") == vocabulary.fingerprint
+    return load_into(build(config.model, vocabulary.num_labels), initial, head)
 
 
 def _refuse_tombstoned(shards: Folder, index: LabelIndex) -> None:
@@ -115,7 +143,7 @@ def _refuse_tombstoned(shards: Folder, index: LabelIndex) -> None:
         )
 
 
-def package(plan: Plan, outcome: Outcome, weights: Path, out: Folder, parent: str | None) -> Folder:
+def package(plan: Plan, outcome: Outcome, weights: Path, out: Folder) -> Folder:
     """Write the model package of a finished run and return its folder.
 
     Args:
@@ -123,9 +151,9 @@ def package(plan: Plan, outcome: Outcome, weights: Path, out: Folder, parent: st
         outcome: how it went.
         weights: folder of the last checkpoint.
         out: the job's folder; the package goes to `model` inside.
-        parent: where the initial weights came from, if anywhere.
     """
     last = checkpoint.load(weights)
+    origin = plan.loaded.origin if plan.loaded else None
     folder = out.folder(PACKAGE)
     write_package(
         folder,
@@ -140,7 +168,8 @@ def package(plan: Plan, outcome: Outcome, weights: Path, out: Folder, parent: st
             "dataset": plan.run.training.manifest.fingerprint,
             "vocabulary": plan.vocabulary.fingerprint,
             "git_commit": settings.git_commit(),
-            "parent": parent,
+            "parent": origin["sha256"] if origin else None,
+            **({LINEAGE_KEY: origin} if origin else {}),
             "ledger": outcome.ledger,
             "images_seen": last.state.images_seen,
         },

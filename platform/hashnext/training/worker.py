@@ -46,6 +46,8 @@ class Run:
     """What names each label, for the levels of WordNet down to which predictions are right."""
     label_weights: NDArray[np.float32] | None = None
     """How a post's labels share its target, float32 (V,); None shares it evenly."""
+    initial: dict[str, Tensor] | None = None
+    """Weights to start from, by parameter name; the rest is drawn at random."""
     parallel: ParallelConfig = field(default_factory=ParallelConfig)
     """How the network lies on the devices; does not change what is computed."""
 
@@ -98,7 +100,7 @@ def work(run: Run, around: Surroundings, saved: Checkpoint | None) -> Outcome | 
         torch.set_num_threads(around.threads)
     available = min(around.gather(device_memory(device, around.neighbours)))
     require_memory(config, run.parallel, run.num_labels, around.world, available)
-    trainee = _trainee(run, around, device)
+    trainee = make_trainee(run, around, device)
     state = TrainingState(0, Ledger.empty(config.stream.streams))
     if saved is not None:
         state = trainee.continue_from(saved)
@@ -152,10 +154,12 @@ class Trainee:
         return whole_tensors(average.state if average else self.network.state_dict())
 
 
-def _trainee(run: Run, around: Surroundings, device: torch.device) -> Trainee:
+def make_trainee(run: Run, around: Surroundings, device: torch.device) -> Trainee:
+    """The network at the start of a run, on a device, and what trains it."""
     config, shares = run.config, run.label_weights
     torch.manual_seed(config.seed)
     network = build(config.model, run.num_labels)
+    network.load_state_dict(run.initial or {}, strict=False)
     model = distribute(network, run.parallel, around.world, device)
     half_life = config.optimiser.average_images
     return Trainee(network, Stepper(
