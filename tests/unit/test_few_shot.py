@@ -53,7 +53,7 @@ def test_draws_and_seeds_differ_and_the_order_of_the_file_does_not_matter() -> N
 def test_figures_agree_with_the_predictions_and_can_be_drawn() -> None:
     torch.manual_seed(0)
     model = build(ResNeXtConfig(blocks=(1, 1, 1, 1), groups=4, width_per_group=4), 1)
-    task = TransferTask(train=stripes(40), test=stripes(12))
+    task = TransferTask(train=stripes(24), test=stripes(8))
     config = FewShotConfig(shots=(1, 8), draws=3)
     found = few_shot_transfer(model, Preprocess(size=28), task, config, seed=0)
     table, few = found.predictions, found.figures["few_shot"]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hashnext.evaluation.hierarchy import HierarchyReport, LabelNames, hierarchy_report
@@ -76,6 +76,7 @@ posts = st.lists(
 )
 
 
+@settings(max_examples=30)  # each draws 2,000 resamples for every level
 @given(posts)
 def test_every_level_is_as_defined(drawn: list[tuple[list[int], int]]) -> None:
     found = judged([row for row, _ in drawn], [first for _, first in drawn])
