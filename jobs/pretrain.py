@@ -1,5 +1,7 @@
 """Pretrain a tagging network on shards, with Ray Train, and write its model package.
 
+The figures on held-out posts are in result.json, and drawn in held_out.png.
+
 The first argument names the recipe; every field of its configuration can be set behind it. Run
 again with the same --out, the job continues from its last checkpoint.
 """
@@ -14,6 +16,7 @@ import tyro
 from hashnext import cli, cluster
 from hashnext.config import PretrainConfig
 from hashnext.errors import DataError, Terminated
+from hashnext.evaluation import held_out_plot
 from hashnext.hashtags.vocabulary import Vocabulary
 from hashnext.models.initial_weights import read_weights
 from hashnext.outputs import JobFolder, flatten
@@ -33,6 +36,7 @@ from hashnext.training.workers import WorkersConfig
 
 EXPERIMENT = "pretrain"
 MLFLOW_RUN, CURVES, OFFENDING = "mlflow_run.json", "curves.png", "offending_posts.json"
+HELD_OUT = "held_out.png"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +85,8 @@ def main(job: Pretrain) -> dict[str, Any]:
         outcome = _run(job, planned, folder.folder)
     if lost := len(outcome.missing):
         print(f"warning: {lost:,} posts could not be read; result.json names them")
+    if outcome.held_out:
+        folder.folder.write_bytes(HELD_OUT, held_out_plot.plot(outcome.held_out))
     folder.finish(_figures(planned, outcome, time.monotonic() - started))
     return cli.report(folder)
 

@@ -1,8 +1,10 @@
-"""Measure a model on labelled images that it was not trained for: linear probe or fine-tuning.
+"""Measure a model on labelled images that it was not trained for.
 
-Writes result.json and predictions.parquet, one row a test image; with `--baseline` also the paired
+By linear probe, nearest neighbours, few images of each class, or fine-tuning. Writes result.json,
+transfer.png and predictions.parquet, one row a test image; with `--baseline` also the paired
 difference to an earlier transfer on the same test images, and with `--leakage` the accuracy that
-counts test images seen in training as wrong.
+counts test images seen in training as wrong. Features of frozen weights are computed once and kept
+in HASHNEXT_HOME/features for the next transfer.
 """
 
 from dataclasses import asdict, dataclass, field
@@ -11,10 +13,14 @@ from typing import Any, Literal
 import torch
 
 from hashnext import cli
+from hashnext.evaluation import transfer_plot
 from hashnext.evaluation.baseline import PREDICTIONS, Baseline
+from hashnext.evaluation.few_shot import FewShotConfig, few_shot_transfer
 from hashnext.evaluation.finetune import FinetuneConfig
 from hashnext.evaluation.labelled import read_labelled
 from hashnext.evaluation.lower_bound import Leaked
+from hashnext.evaluation.neighbours import knn_transfer
+from hashnext.evaluation.scores import per_class
 from hashnext.evaluation.transfer import (
     Transfer,
     TransferTask,
@@ -28,6 +34,7 @@ from hashnext.recipes import recipe
 from hashnext.registry.package import ModelPackage
 
 RANDOM = "random:"
+PLOT = "transfer.png"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,8 +50,11 @@ class TransferJob:
     """The same columns; used once, after every setting has been chosen on the training set."""
     out: str
     """Folder of the result, new or this job's own."""
-    mode: Literal["probe", "finetune"] = "probe"
-    """Fit a logistic regression on frozen features, or train all weights."""
+    mode: Literal["probe", "knn", "few_shot", "finetune"] = "probe"
+    """Logistic regression on frozen features, their nearest neighbours, logistic regression on a
+    few images of each class, or all weights trained."""
+    few_shot: FewShotConfig = field(default_factory=FewShotConfig)
+    """What `--mode few_shot` draws."""
     finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
     """How `--mode finetune` trains."""
     baseline: str | None = None
@@ -52,7 +62,7 @@ class TransferJob:
     leakage: str | None = None
     """Finished --out of a jobs.leakage that looked for the test images in the model's shards."""
     seed: int = 0
-    """Seed of random weights and of fine-tuning."""
+    """Seed of random weights, of the images drawn and of fine-tuning."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +83,7 @@ def main(job: TransferJob) -> dict[str, Any]:
     task = TransferTask(train=read_labelled(job.train), test=read_labelled(job.test))
     baseline = Baseline.read(job.baseline, task.test) if job.baseline else None
     leaked = Leaked.read(job.leakage, subject.dataset) if job.leakage else None
-    probe = f"{job.mode} {task.fingerprint}"
+    probe = f"{_method(job)} {task.fingerprint}"
     folder = JobFolder.claim(
         job.out, "transfer", _settings(job) | {"fingerprint": subject.fingerprint, "probe": probe}
     )
@@ -81,6 +91,8 @@ def main(job: TransferJob) -> dict[str, Any]:
         return cli.report(folder)
     transfer = _measure(job, subject, task)
     folder.folder.write_table(PREDICTIONS, transfer.predictions)
+    theirs = None if baseline is None else per_class(baseline.correct, task.test.labels)
+    folder.folder.write_bytes(PLOT, transfer_plot.plot(transfer.figures, job.mode, theirs))
     accuracy = {key: transfer.figures.pop(key) for key in ("top1", "low", "high")}
     result: dict[str, Any] = {
         "transfer": {"model": subject.fingerprint, "probe": probe, **accuracy},
@@ -119,16 +131,27 @@ def open_subject(model: str, seed: int) -> Subject:
 
 
 def _measure(job: TransferJob, subject: Subject, task: TransferTask) -> Transfer:
-    if job.mode == "probe":
-        return probe_transfer(subject.network, subject.preprocess, task)
-    return finetune_transfer(subject.network, subject.preprocess, task, job.finetune, job.seed)
+    network, preprocess = subject.network, subject.preprocess
+    match job.mode:
+        case "probe":
+            return probe_transfer(network, preprocess, task)
+        case "knn":
+            return knn_transfer(network, preprocess, task)
+        case "few_shot":
+            return few_shot_transfer(network, preprocess, task, job.few_shot, job.seed)
+        case "finetune":
+            return finetune_transfer(network, preprocess, task, job.finetune, job.seed)
+
+
+def _method(job: TransferJob) -> str:
+    """What the headline figure is of; figures of two methods do not compare."""
+    return f"few_shot {job.few_shot.shots[-1]}" if job.mode == "few_shot" else job.mode
 
 
 def _settings(job: TransferJob) -> dict[str, Any]:
-    settings = {key: value for key, value in asdict(job).items() if key != "out"}
-    if job.mode == "probe":
-        del settings["finetune"]
-    return settings
+    """Everything that changes the result: of the modes' own settings those of this mode."""
+    others = {"few_shot", "finetune"} - {job.mode}
+    return {key: value for key, value in asdict(job).items() if key not in {"out", *others}}
 
 
 if __name__ == "__main__":

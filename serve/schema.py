@@ -29,13 +29,20 @@ class TagOut(BaseModel):
     name: str = Field(description="Name of the label.", examples=["brown bear"])
     wnid: str | None = Field(description="WordNet 3.0 synset.", examples=["n02132136"])
     confidence: float = Field(description="Probability; all labels of a photo sum to 1.")
+    confident: bool | None = Field(
+        description="Above the threshold from which on this label is right as often as the model "
+        "package promises; null where the package has no thresholds."
+    )
     aliases: list[str] = Field(description="Other spellings, the most used first.")
     parents: list[str] = Field(description="Names of broader labels, nearest first.")
 
     @classmethod
     def of(cls, suggestion: Suggestion) -> "TagOut":
         """From the predictor's answer."""
-        return cls(confidence=suggestion.confidence, **asdict(suggestion.tag))
+        return cls(
+            confidence=suggestion.confidence, confident=suggestion.confident,
+            **asdict(suggestion.tag),
+        )  # fmt: skip
 
 
 class ModelOut(BaseModel):

@@ -1,10 +1,10 @@
 """The plot of a sweep: score against resampling strength, a line for each vocabulary."""
 
-import io
 from collections import defaultdict
 
 from matplotlib.figure import Figure
 
+from hashnext.plotting import png, tidy
 from tuning.leaderboard import Row
 
 
@@ -21,12 +21,10 @@ def plot(rows: list[Row]) -> bytes:
         alphas, scores = zip(*sorted(points), strict=True)
         name = " ".join([f"{labels:,} labels", policy]).strip()
         axes.plot(alphas, [100 * score for score in scores], marker="o", label=name)
-    axes.set_xlabel("resampling strength α (0 natural, 0.5 square root, 1 uniform)")
-    axes.set_ylabel("top-1 on the selection slice, %")
-    axes.set_title("Vocabulary size and resampling strength", loc="left")
-    axes.grid(alpha=0.3)
-    axes.spines[["top", "right"]].set_visible(False)
+    tidy(
+        axes, "Vocabulary size and resampling strength",
+        "resampling strength α (0 natural, 0.5 square root, 1 uniform)",
+        "top-1 on the selection slice, %",
+    )  # fmt: skip
     axes.legend(frameon=False)
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=150)
-    return picture.getvalue()
+    return png(figure)

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hashnext.errors import HashNextError, Terminated
-from hashnext.outputs import JobFolder, flatten
+from hashnext.outputs import JobFolder
 
 Job = TypeVar("Job")
 
@@ -59,20 +59,49 @@ def report(folder: JobFolder) -> dict[str, Any]:
     result = folder.result()
     if folder.finished:
         print(f"{folder.folder.location}: finished before with these settings; nothing to do")
-    shown = {k: v for k, v in result.items() if k != "settings" and not isinstance(v, list)}
-    print_table(folder.folder.location, flatten(shown))
+    shown = {key: value for key, value in result.items() if key != "settings"}
+    print_table(folder.folder.location, readable(shown))
     return result
 
 
+def readable(figures: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Rows of a table: one a figure, named as in JSON; no lists.
+
+    `low` and `high` are the ends of the interval of the figure before them, and go behind it; so do
+    the figures of the same names in a `baseline`.
+    """
+    rows: dict[str, str] = {}
+    name, baseline = prefix, figures.get("baseline")
+    beside: Mapping[str, Any] = baseline if isinstance(baseline, Mapping) else {}
+    has_ends = {"low", "high"} < figures.keys() and next(iter(figures)) not in ("low", "high")
+    for key, value in figures.items():
+        if isinstance(value, Mapping):
+            others = {k: v for k, v in value.items() if key != "baseline" or k not in figures}
+            rows |= readable(others, f"{prefix}{key}.")
+        elif has_ends and key in ("low", "high"):
+            if key == "low" and value is not None:
+                rows[name] += f"  ({_shown(value)} to {_shown(figures['high'])})"
+        elif not isinstance(value, list):
+            name = prefix.rstrip(".") if key == "mean" else prefix + key
+            theirs = f"  baseline {_shown(beside[key])}" if key in beside else ""
+            rows[name] = _shown(value) + theirs
+    return rows
+
+
 def print_table(title: str, rows: Mapping[str, object]) -> None:
-    """Print a two-column table: what, and its figure."""
-    table = Table(title=title, show_header=False, title_justify="left")
+    """Print a two-column table: what, and its figure; lines set groups such as `counts.` apart."""
+    table, above = Table(title=title, show_header=False, title_justify="left"), ""
     for key, value in rows.items():
+        if "." in key + above and key.split(".")[0] != above.split(".")[0]:
+            table.add_section()
         table.add_row(key, _shown(value))
+        above = key
     Console().print(table)
 
 
 def _shown(value: object) -> str:
+    if value is None:
+        return "–"
     if isinstance(value, float):
         return f"{value:,.4g}"
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 
 from hashnext.errors import ConfigError
+from hashnext.evaluation.thresholds import CalibrationConfig
 from hashnext.models.resnext import ResNeXtConfig
 from hashnext.shards.batch import StreamConfig
 from hashnext.shards.resampling import ResamplingConfig
@@ -35,6 +36,8 @@ class PretrainConfig:
     wrong hashtags cost."""
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
     """SGD."""
+    calibration: CalibrationConfig = field(default_factory=CalibrationConfig)
+    """What the thresholds in the package promise."""
     bf16: bool = True
     """Forward pass in bfloat16."""
     seed: int = 0

@@ -77,7 +77,7 @@ class _Lines:
         if self.done == self.shown:
             return
         self.printed, self.shown = time.monotonic(), self.done
-        rate = self.done / max(self.printed - self.started, 1e-9)
+        rate = max(self.done, 1e-9) / max(self.printed - self.started, 1e-9)
         left = f", {(self.total - self.done) / rate:,.0f} s left" if self.total else ""
         share = f" of {self.total:,.0f} {self.unit}" if self.total else f" {self.unit}"
         note = f"  {self.note}" if self.note else ""

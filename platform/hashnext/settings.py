@@ -2,7 +2,7 @@
 
 | variable               | meaning                                             | default         |
 |------------------------|-----------------------------------------------------|-----------------|
-| HASHNEXT_HOME          | local state: MLflow store, artifacts, Ray results   | .hashnext       |
+| HASHNEXT_HOME          | local state: MLflow, artifacts, Ray, features       | .hashnext       |
 | MLFLOW_TRACKING_URI    | MLflow store shared by a team                       | SQLite in HOME  |
 | RAY_ADDRESS            | cluster to join instead of starting a local one     | a local Ray     |
 | HASHNEXT_TEST_DATA     | real data for tests and benchmarks                  | ../shared/data  |

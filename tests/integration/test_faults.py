@@ -209,8 +209,11 @@ print(json.dumps({"ledger": outcome.ledger, "nodes": alive}))
 
 
 def test_a_lost_node_is_done_without(corpus: Corpus, tmp_path: Path) -> None:
-    images, paths = 1440, os.pathsep.join([str(Path(__file__).parent), str(REPO / "tests")])
-    environment = os.environ | {"PYTHONPATH": paths, "RAY_AUTH_MODE": "disabled"}
+    images, paths = 640, os.pathsep.join([str(Path(__file__).parent), str(REPO / "tests")])
+    environment = os.environ | {
+        "PYTHONPATH": paths, "RAY_AUTH_MODE": "disabled",
+        "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "15",
+    }  # fmt: skip
     done = subprocess.run(
         [sys.executable, "-c", TWO_NODES, corpus.shards, corpus.vocabulary, str(tmp_path / "run"),
          str(images)], cwd=REPO, env=environment, capture_output=True, text=True, timeout=LIMIT_S,

@@ -65,6 +65,18 @@ def test_it_learns_more_than_the_commonest_tag(trained: tuple[Path, dict[str, An
     assert held_out["gain_over_baseline"]["low"] > 0
     assert result["counts"]["samples"] == 1280
     assert result["counts"]["expected_epoch"] > 0
+    assert held_out["baseline"]["recall_at_5"] <= held_out["recall_at_5"]
+    assert held_out["hierarchy"]["exact"] == pytest.approx(held_out["precision_at_1"])
+    assert held_out["hierarchy"]["accuracy_by_depth"][0] == 1
+
+
+def test_it_leaves_a_picture_and_thresholds(trained: tuple[Path, dict[str, Any]]) -> None:
+    out, result = trained
+    assert (out / "held_out.png").read_bytes().startswith(b"\x89PNG")
+    package = ModelPackage.open(str(out / "model"))
+    assert len(package.calibration["thresholds"]) == package.vocabulary.num_labels
+    assert package.calibration["checked"] == result["held_out"]["thresholds"]
+    assert package.calibration["temperature"] == result["held_out"]["temperature"]
 
 
 def test_its_package_tags_images(trained: tuple[Path, dict[str, Any]], corpus: Corpus) -> None:

@@ -90,6 +90,7 @@ def test_a_tag_says_all_that_is_known_of_it(web: httpx.Client) -> None:
     assert bear["wnid"] == "n02132136"
     assert bear["aliases"] == ["#BrownBear", "#ursusarctos"]
     assert bear["parents"][0] == "bear"
+    assert bear["confident"] is None, "the package has no thresholds"
     assert sum(tag["confidence"] for tag in tags.values()) == pytest.approx(1, abs=1e-3)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from hashnext.errors import ConfigError, DataError, StateError
+from hashnext.evaluation.few_shot import FewShotConfig
 from hashnext.evaluation.finetune import FinetuneConfig
 from hashnext.evaluation.labelled import read_labelled
 from hashnext.evaluation.transfer import selection_score
@@ -60,12 +61,14 @@ def test_the_result_is_whole_and_agrees_with_the_predictions(
     assert figure.low < figure.top1 < figure.high
     assert figure.model == "random:nano seed 0"
     assert figure.top1 > 1 / 8, "even initial weights tell photos apart better than chance"
-    assert result["top5"] == pytest.approx(
+    assert result["mean_class_top1"]["low"] < result["mean_class_top1"]["mean"] < figure.high + 0.1
+    assert result["top5"]["mean"] == pytest.approx(
         np.mean([row["label"] in row["top5"] for row in predictions.to_pylist()])
     )
     assert result["num_test"] == len(predictions) == sum(r["images"] for r in result["per_class"])
     assert result["num_classes"] == 8
     assert result["converged"]
+    assert result["images_extracted"] == 8 * (30 + 20)
     assert predictions["id"].to_pylist() == pq.read_table(job.test)["id"].to_pylist()
     assert all(row["top5"][0] == row["label"] for row in predictions.to_pylist() if row["correct"])
 
@@ -106,6 +109,29 @@ def test_a_baseline_on_other_images_is_refused_before_the_work(
 def test_an_unknown_recipe_is_refused(untrained: tuple[TransferJob, Any], tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="recipe = 'giga'"):
         transfer.main(replace(untrained[0], model="random:giga", out=str(tmp_path / "out")))
+
+
+@pytest.mark.parametrize("mode", ["knn", "few_shot"])
+def test_other_modes_take_the_features_that_are_kept(
+    untrained: tuple[TransferJob, Any], tmp_path: Path, mode: Literal["knn", "few_shot"]
+) -> None:
+    job, _ = untrained
+    other = replace(
+        job, mode=mode, few_shot=FewShotConfig(shots=(1, 10), draws=2), baseline=job.out,
+        out=str(tmp_path / "out"),
+    )  # fmt: skip
+    result = transfer.main(other)
+    figure, predictions = (
+        TransferFigure.read(other.out),
+        pq.read_table(tmp_path / "out" / "predictions.parquet"),
+    )
+    assert result["images_extracted"] == 0
+    assert figure.top1 == pytest.approx(predictions["correct"].to_numpy().mean())
+    assert figure.top1 > 1 / 8
+    assert figure.probe.startswith("knn " if mode == "knn" else "few_shot 10 ")
+    assert result["over_baseline"]["low"] < result["over_baseline"]["high"]
+    assert ("few_shot.draws" in result["settings"]) == (mode == "few_shot")
+    assert (tmp_path / "out" / "transfer.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_finetuning_on_a_tiny_set(cut: Cut, tmp_path: Path) -> None:

@@ -3,15 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 
 from hashnext.errors import ConfigError, DataError
 from hashnext.evaluation.features import extract_features, forward
 from hashnext.evaluation.finetune import FinetuneConfig, augment, finetune
-from hashnext.evaluation.labelled import LabelledSet
-from hashnext.images.decode import encode_jpeg
 from hashnext.models.preprocess import Preprocess
 from hashnext.models.resnext import ResNeXt, ResNeXtConfig, build
+from tests.stripes import stripes
 
 PREPROCESS = Preprocess(size=28)
 
@@ -20,22 +18,6 @@ PREPROCESS = Preprocess(size=28)
 def network() -> ResNeXt:
     torch.manual_seed(0)
     return build(ResNeXtConfig(blocks=(1, 1, 1, 1), groups=4, width_per_group=4), 3)
-
-
-def stripes(n: int) -> LabelledSet:
-    """Images of horizontal (label 3) and vertical (label 8) stripes in random colours."""
-    random = np.random.default_rng(0)
-    labels = np.array([3, 8] * n, dtype=np.int64)[:n]
-
-    def draw(label: int) -> NDArray[np.uint8]:
-        wave = (np.arange(40) // 5 % 2)[:, None, None] * random.integers(100, 255, 3)
-        image = np.broadcast_to(wave, (40, 40, 3)).astype(np.uint8)
-        return image if label == 3 else image.transpose(1, 0, 2)
-
-    return LabelledSet(
-        ids=[f"s{i}" for i in range(n)], images=[encode_jpeg(draw(label)) for label in labels],
-        labels=labels, fingerprint="",
-    )  # fmt: skip
 
 
 def test_learns_stripes_and_leaves_the_model_as_it_was(network: ResNeXt) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -133,6 +134,32 @@ def test_the_temperature_must_be_a_positive_number(copy: Path, temperature: obje
         ModelPackage.open(str(copy))
 
 
+def test_thresholds_go_with_the_package_and_old_ones_have_none(
+    tiny_package: ModelPackage, copy: Path
+) -> None:
+    assert "thresholds" not in tiny_package.calibration
+    thresholds = [0.4, None, 0, 1, None, None, None, 0.25]
+    rich = {"temperature": 1.5, "precision": 0.8, "thresholds": thresholds}
+    _rewrite(copy, CALIBRATION, rich)
+    assert ModelPackage.open(str(copy)).calibration == rich
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "rule"),
+    [
+        ([0.5] * 7, "thresholds = 7: must be a list of 8"),
+        ({"0": 0.5}, "must be a list of 8"),
+        ([None] * 7 + [1.5], r"thresholds\[7\] = 1.5: must be a probability or null"),
+        ([float("nan")] + [None] * 7, r"thresholds\[0\]"),
+        (["0.5"] + [None] * 7, r"thresholds\[0\] = '0.5'"),
+    ],
+)
+def test_thresholds_out_of_place_are_refused(copy: Path, thresholds: object, rule: str) -> None:
+    _rewrite(copy, CALIBRATION, {"temperature": 1.0, "thresholds": thresholds})
+    with pytest.raises(ConfigError, match=rule):
+        ModelPackage.open(str(copy))
+
+
 def test_normalise_agrees_with_torchvision() -> None:
     images = torch.randint(0, 256, (2, 5, 7, 3), dtype=torch.uint8)
     preprocess = Preprocess(size=7)
@@ -167,6 +194,18 @@ def test_suggestions_are_the_surest_in_order(
     found = predictor.suggestions(row.astype(np.float32), top_k, min_confidence)
     kept = sorted((p for p in row.astype(np.float32) if p >= min_confidence), reverse=True)
     assert [suggestion.confidence for suggestion in found] == kept[:top_k]
+
+
+def test_a_tag_is_confident_above_its_own_threshold(predictor: Predictor) -> None:
+    row = np.array([0.4, 0.3, 0.2, 0.1, 0, 0, 0, 0], np.float32)
+    assert {tag.confident for tag in predictor.suggestions(row, 8, 0.0)} == {None}
+    thresholds = [0.5, 0.31, None, 0.05, None, None, None, None]
+    package = replace(predictor.package, calibration={"temperature": 1.0, "thresholds": thresholds})
+    found = replace(predictor, package=package).suggestions(row, 4, 0.0)
+    assert [tag.confident for tag in found] == [False, False, False, True]
+    thresholds[1] = float(row[1])
+    found = replace(predictor, package=package).suggestions(row, 4, 0.0)
+    assert [tag.confident for tag in found] == [False, True, False, True]
 
 
 def test_a_batch_gives_what_single_images_give(predictor: Predictor) -> None:

@@ -27,3 +27,13 @@ def test_few_updates_in_a_short_time_give_one_line(capsys: pytest.CaptureFixture
             meter.update(done)
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("count: 49 posts (")
+
+
+def test_work_that_starts_again_is_told(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "LINE_EVERY_S", 0.0)
+    with progress.meter("count", 100, "posts") as meter:
+        meter.update(25)
+        meter.update(0)
+    assert capsys.readouterr().err.splitlines()[-1].startswith("count: 0 of 100 posts (0/s, ")

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hashnext.errors import DataError, StateError
-from hashnext.evaluation.bootstrap import Interval, difference_interval
+from hashnext.evaluation.bootstrap import Interval, Scores, difference_interval
 from hashnext.evaluation.labelled import LabelledSet
 from hashnext.outputs import RESULT
 from hashnext.storage import Folder
@@ -18,8 +18,8 @@ PREDICTIONS = "predictions.parquet"
 class Baseline:
     """Which test images another model got right."""
 
-    correct: NDArray[np.bool_]
-    """(n,), in the order of the test set."""
+    correct: NDArray[np.float64]
+    """(n,), in the order of the test set: 1 or 0, or the share of several draws."""
 
     @classmethod
     def read(cls, location: str, test: LabelledSet) -> "Baseline":
@@ -41,8 +41,8 @@ class Baseline:
                 f"labels differ, such as {differing[0]!r}"
             )
         correct = dict(zip(table["id"].to_pylist(), table["correct"].to_pylist(), strict=True))
-        return cls(correct=np.array([correct[i] for i in test.ids], dtype=np.bool_))
+        return cls(correct=np.array([correct[i] for i in test.ids], dtype=np.float64))
 
-    def difference(self, correct: NDArray[np.bool_]) -> Interval:
+    def difference(self, correct: Scores) -> Interval:
         """Accuracy of `correct` (n,) minus the baseline's, with its paired 95 % interval."""
         return difference_interval(correct, self.correct)

@@ -41,27 +41,28 @@ def mean_interval(scores: Scores, seed: int = 0, resamples: int = RESAMPLES) -> 
 
 
 def class_mean_interval(
-    correct: NDArray[np.bool_],
+    scores: Scores,
     labels: NDArray[np.int64],
     seed: int = 0,
     resamples: int = RESAMPLES,
 ) -> Interval:
-    """Interval of the accuracy averaged over classes; every class is resampled by itself.
+    """Interval of the mean score averaged over classes; every class is resampled by itself.
 
     Args:
-        correct: (n,) with n >= 1.
+        scores: (n,) with n >= 1.
         labels: (n,), the class of each example.
         seed: of the resamples.
         resamples: how many are drawn.
     """
     assert len(labels), "the mean of no examples"
     _, places, sizes = np.unique(labels, return_inverse=True, return_counts=True)
-    accuracy = np.bincount(places, weights=correct) / sizes
-    random = np.random.default_rng(seed)
-    drawn = np.zeros(resamples)
-    for size, share in zip(sizes, accuracy, strict=True):
-        drawn += random.binomial(size, share, resamples) / size
-    return _interval(float(accuracy.mean()), drawn / len(sizes))
+    random, drawn, total = np.random.default_rng(seed), np.zeros(resamples), 0.0
+    by_class = np.split(np.asarray(scores, np.float64)[np.argsort(places)], np.cumsum(sizes)[:-1])
+    for size, own in zip(sizes, by_class, strict=True):
+        values, counts = np.unique(own, return_counts=True)
+        drawn += random.multinomial(size, counts / size, resamples) @ values / size
+        total += float(counts @ values) / size
+    return _interval(total / len(sizes), drawn / len(sizes))
 
 
 def difference_interval(

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from hashnext.errors import DataError
+from hashnext.evaluation.predictions import Predictions
 from hashnext.training.loss import softmax_loss
 
 LOWEST, HIGHEST = 0.05, 20.0
@@ -28,6 +29,16 @@ class Calibration:
     """Mean cross-entropy at the fitted temperature."""
     num_posts: int
     """Held-out posts that it was fitted on."""
+
+
+def temperature_of(posts: Predictions) -> Calibration:
+    """The temperature of some posts' predictions; every post has a label.
+
+    Raises:
+        DataError: there is no post.
+    """
+    offsets, labels = torch.from_numpy(posts.offsets), torch.from_numpy(posts.labels)
+    return fit_temperature(posts.logits, offsets, labels.long())
 
 
 def fit_temperature(logits: Tensor, offsets: Tensor, labels: Tensor) -> Calibration:

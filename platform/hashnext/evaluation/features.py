@@ -16,13 +16,12 @@ from torch import Tensor
 
 from hashnext import progress
 from hashnext.errors import DataError
-from hashnext.images.crop import centre_crop
-from hashnext.images.decode import RGB, DecodeLimits, ImageRejected, decode
+from hashnext.evaluation.crops import quick_crop
+from hashnext.images.decode import RGB, ImageRejected
 from hashnext.models.preprocess import Preprocess
 from hashnext.models.resnext import ResNeXt
 
 BATCH = 128
-LIMITS = DecodeLimits()
 
 Crop = Callable[[bytes], RGB]
 """From an encoded image to the square that the network gets: uint8 (size, size, 3)."""
@@ -90,16 +89,6 @@ def forward(
             meter.update(done)
     # A clone leaves inference mode: the probe takes gradients through what it multiplies these by.
     return torch.cat(results).clone()
-
-
-def quick_crop(data: bytes, size: int, crop_fraction: float) -> RGB:
-    """Central crop of an encoded image, a JPEG decoded at no more than the scale that it needs.
-
-    Raises:
-        ImageRejected: it cannot be decoded.
-    """
-    image = decode(data, LIMITS, min_side=round(size / crop_fraction))
-    return centre_crop(image, size, crop_fraction)
 
 
 def decode_cropped(images: Sequence[bytes], ids: Sequence[str], crop: Crop) -> Iterator[RGB]:

@@ -15,7 +15,8 @@ from torch.nn.functional import cross_entropy
 
 from hashnext import progress
 from hashnext.errors import ConfigError
-from hashnext.evaluation.features import autocast, decode_cropped, pick_device, quick_crop
+from hashnext.evaluation.crops import quick_crop
+from hashnext.evaluation.features import autocast, decode_cropped, pick_device
 from hashnext.evaluation.labelled import LabelledSet
 from hashnext.models.preprocess import Preprocess
 from hashnext.models.resnext import ResNeXt

@@ -1,22 +1,24 @@
 """How well a network predicts the hashtags of held-out posts, beside the commonest hashtags."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
 from hashnext.evaluation.bootstrap import Interval, difference_interval, mean_interval
-from hashnext.evaluation.calibration import Calibration, fit_temperature
+from hashnext.evaluation.calibration import Calibration, temperature_of
 from hashnext.evaluation.hashtags import (
     frequency_bands,
     most_frequent_labels,
     score,
     top_labels,
 )
+from hashnext.evaluation.hierarchy import HierarchyReport, LabelNames, hierarchy_report
+from hashnext.evaluation.predictions import Predictions, joined
+from hashnext.evaluation.reliability import Reliability, cross_fitted, reliability
+from hashnext.evaluation.thresholds import CalibrationConfig, Thresholds, calibrated_thresholds
 from hashnext.training.prefetch import DeviceBatch
 from hashnext.training.step import Stepper
 
@@ -27,12 +29,19 @@ class HeldOutReport:
 
     means: dict[str, float]
     """HARRISON's figures, recall@5 by band too."""
+    baseline: dict[str, float]
+    """The same of always predicting the commonest training labels."""
     precision_at_1: Interval
-    baseline_precision_at_1: float
-    """Of always predicting the commonest training label."""
     gain: Interval
     """precision@1 minus the baseline's, paired."""
     calibration: Calibration
+    before: Reliability
+    """At temperature 1."""
+    after: Reliability
+    """Each half of the posts at the temperature fitted on the other."""
+    thresholds: Thresholds
+    hierarchy: HierarchyReport | None
+    """None where no post has a label that a synset names."""
 
     @property
     def temperature(self) -> float:
@@ -42,9 +51,11 @@ class HeldOutReport:
     def metrics(self) -> dict[str, float]:
         """Flat figures for curves and leaderboards."""
         return self.means | {
-            "baseline_precision_at_1": self.baseline_precision_at_1,
+            "baseline_precision_at_1": self.baseline["precision_at_1"],
             "held_out_loss": self.calibration.loss_before,
             "temperature": self.temperature,
+            "calibration_error_before": self.before.error,
+            "calibration_error": self.after.error,
         }
 
     def figures(self) -> dict[str, Any]:
@@ -54,55 +65,67 @@ class HeldOutReport:
             "posts": self.calibration.num_posts,
             "precision_at_1_interval": asdict(self.precision_at_1),
             "gain_over_baseline": asdict(self.gain),
+            "baseline": self.baseline,
+            "hierarchy": self.hierarchy.figures() if self.hierarchy else None,
+            "thresholds": self.thresholds.figures(),
         }
 
-
-@dataclass(frozen=True)
-class Predictions:
-    """Logits and labels of some posts."""
-
-    logits: Tensor
-    """float32 (n, V)."""
-    counts: NDArray[np.int64]
-    """Labels of each post, (n,)."""
-    labels: NDArray[np.int32]
-    """Label ids, (assignments,)."""
+    def calibration_document(self) -> dict[str, Any]:
+        """`calibration.json` of the model package."""
+        return {
+            "temperature": self.temperature,
+            "precision": self.thresholds.precision,
+            "thresholds": self.thresholds.values,
+            "checked": self.thresholds.figures(),
+            "reliability": {"before": self.before.document(), "after": self.after.document()},
+        }
 
 
 def predict(stepper: Stepper, batches: Iterator[DeviceBatch], num_labels: int) -> Predictions:
     """Logits of every post of the batches; the network must be in evaluation mode."""
     logits = [torch.empty(0, num_labels)]
     counts, labels = [np.empty(0, np.int64)], [np.empty(0, np.int32)]
+    keys = [np.empty(0, np.uint64)]
     with torch.inference_mode():
         for batch in batches:
             logits.append(stepper.logits(batch.images).float().cpu())
             counts.append(np.diff(batch.host.offsets))
             labels.append(batch.host.labels)
-    return Predictions(torch.cat(logits), np.concatenate(counts), np.concatenate(labels))
+            keys.append(batch.host.keys)
+    columns = (np.concatenate(counts), np.concatenate(labels), np.concatenate(keys))
+    return Predictions(torch.cat(logits), *columns)
 
 
-def report(parts: list[Predictions], label_posts: list[int]) -> HeldOutReport | None:
+def report(
+    parts: Sequence[Predictions],
+    label_posts: Sequence[int],
+    names: LabelNames,
+    config: CalibrationConfig,
+) -> HeldOutReport | None:
     """Figures over the workers' predictions together; None where there are none.
 
     Args:
-        parts: predictions of each worker.
+        parts: predictions of each worker; every post has a label.
         label_posts: training posts of each label.
+        names: what names each label.
+        config: what the thresholds are to promise.
     """
-    logits = torch.cat([part.logits for part in parts])
-    if not len(logits):
+    posts = joined(parts)
+    if not len(posts):
         return None
-    labels = np.concatenate([part.labels for part in parts])
-    offsets = np.concatenate([[0], np.cumsum(np.concatenate([part.counts for part in parts]))])
-    posts = np.asarray(label_posts)
-    bands = frequency_bands(posts)
-    ours = score(top_labels(logits), offsets, labels, bands)
-    baseline = score(most_frequent_labels(posts), offsets, labels, bands)
+    commonness, half = np.asarray(label_posts), posts.first_half()
+    bands = frequency_bands(commonness)
+    ours = score(top_labels(posts.logits), posts.offsets, posts.labels, bands)
+    baseline = score(most_frequent_labels(commonness), posts.offsets, posts.labels, bands)
+    calibration = temperature_of(posts)
     return HeldOutReport(
         means=ours.means(),
+        baseline=baseline.means(),
         precision_at_1=mean_interval(ours.precision_at_1),
-        baseline_precision_at_1=float(baseline.precision_at_1.mean()),
         gain=difference_interval(ours.precision_at_1, baseline.precision_at_1),
-        calibration=fit_temperature(
-            logits, torch.from_numpy(offsets), torch.from_numpy(labels.astype(np.int64))
-        ),
+        calibration=calibration,
+        before=reliability(posts, np.ones(len(posts))),
+        after=reliability(posts, cross_fitted(posts, half)),
+        thresholds=calibrated_thresholds(posts, half, calibration.temperature, config),
+        hierarchy=hierarchy_report(posts, commonness, names),
     )

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hashnext.errors import ConfigError, StateError
+from hashnext.evaluation.bootstrap import Scores
 from hashnext.outputs import RESULT
 from hashnext.storage import Folder
 
@@ -52,15 +52,15 @@ class Leaked:
         seen = leaks.filter(~leaks["held_out"].to_numpy())["id"].to_pylist()
         return cls(frozenset(seen), found)
 
-    def figures(self, ids: Sequence[str], correct: NDArray[np.bool_]) -> dict[str, Any]:
+    def figures(self, ids: Sequence[str], correct: Scores) -> dict[str, Any]:
         """Leaked test images, and the lower bound of top-1.
 
         Args:
             ids: of the test images, (n,).
-            correct: whether top-1 is right, bool (n,).
+            correct: whether top-1 is right, or in which share of several draws, (n,).
         """
         leaked = np.array([each in self.ids for each in ids], bool)
         return {
             "leaked_test_images": int(leaked.sum()),
-            "top1_lower_bound": float((correct & ~leaked).mean()),
+            "top1_lower_bound": float(np.where(leaked, 0.0, correct).mean()),
         }

@@ -7,7 +7,8 @@ from functools import partial
 
 import torch
 
-from hashnext.evaluation.features import LIMITS, forward
+from hashnext.evaluation.crops import LIMITS
+from hashnext.evaluation.features import forward
 from hashnext.evaluation.labelled import Fingerprint
 from hashnext.evaluation.labelled_stream import LabelledStream
 from hashnext.evaluation.scores import TOP, Scores, score

@@ -32,7 +32,7 @@ class LinearProbe:
     mean: Tensor
     """(D,) of the training features."""
     scale: Tensor
-    """(D,) standard deviation of the training features."""
+    """(D,) standard deviation of the training features; or one for all, their root mean square."""
     weight: Tensor
     """(C, D), for standardised features."""
     bias: Tensor
@@ -62,6 +62,7 @@ def fit_probe(
     num_classes: int,
     regularisation: float,
     start: LinearProbe | None = None,
+    shared_scale: bool = False,
 ) -> LinearProbe:
     """Fit the probe.
 
@@ -71,8 +72,13 @@ def fit_probe(
         num_classes: C.
         regularisation: weight of the L2 penalty, above 0.
         start: a probe of the same shape to start from; zero weights otherwise.
+        shared_scale: divide all features by one scale, where there are too few images to know
+            that of each.
     """
-    mean, scale = features.mean(0), features.std(0, correction=0).clamp_min(SMALLEST_SCALE)
+    mean, scale = features.mean(0), features.std(0, correction=0)
+    if shared_scale:
+        scale = scale.square().mean().sqrt().expand_as(scale)
+    scale = scale.clamp_min(SMALLEST_SCALE)
     standardised = (features - mean) / scale
     # The curvature along the bias is 1 / C of that along a weight; sqrt(C) makes them equal, which
     # halves the iterations.

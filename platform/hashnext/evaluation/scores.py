@@ -1,7 +1,7 @@
 """How often predictions are right: over all images, over classes, and one row an image."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -45,14 +45,6 @@ def score(top: NDArray[np.int64], ids: Sequence[str], labels: NDArray[np.int64])
     """
     right = top == labels[:, None]
     correct = right[:, 0]
-    per_class = [
-        {
-            "label": int(label),
-            "images": int((labels == label).sum()),
-            "top1": float(correct[labels == label].mean()),
-        }
-        for label in np.unique(labels)
-    ]
     predictions = pa.table(
         {
             "id": pa.array(ids, pa.string()),
@@ -65,6 +57,29 @@ def score(top: NDArray[np.int64], ids: Sequence[str], labels: NDArray[np.int64])
         top1=mean_interval(correct),
         top5=mean_interval(right.any(axis=1)),
         mean_class_top1=class_mean_interval(correct, labels),
-        per_class=per_class,
+        per_class=per_class(correct, labels),
         predictions=predictions,
     )
+
+
+def per_class(
+    correct: NDArray[np.bool_] | NDArray[np.float64], labels: NDArray[np.int64]
+) -> list[dict[str, Any]]:
+    """`label`, `images` and `top1` of each class that has images, by label.
+
+    Args:
+        correct: whether an image's answer is right, or in which share of several draws, (n,).
+        labels: class of each image, (n,).
+    """
+    classes, places, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    top1 = np.bincount(places, weights=correct) / counts
+    rows = zip(classes.tolist(), counts.tolist(), top1.tolist(), strict=True)
+    return [{"label": label, "images": images, "top1": share} for label, images, share in rows]
+
+
+def accuracy_figures(top1: Interval, top5: Interval, mean_class_top1: Interval) -> dict[str, Any]:
+    """Flat `top1` with its ends `low` and `high`; the other two with theirs inside."""
+    return {
+        "top1": top1.mean, "low": top1.low, "high": top1.high, "top5": asdict(top5),
+        "mean_class_top1": asdict(mean_class_top1),
+    }  # fmt: skip

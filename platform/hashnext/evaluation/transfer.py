@@ -12,14 +12,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from hashnext.errors import DataError
+from hashnext.evaluation.feature_cache import cached_features
 from hashnext.evaluation.features import extract_features, forward, pick_device
 from hashnext.evaluation.finetune import FinetuneConfig, finetune
 from hashnext.evaluation.labelled import LabelledSet
 from hashnext.evaluation.probe import Selected, fit_probe, select_probe
-from hashnext.evaluation.scores import TOP, score
+from hashnext.evaluation.scores import TOP, accuracy_figures, score
 from hashnext.models.preprocess import Preprocess
 from hashnext.models.resnext import ResNeXt
 
@@ -54,7 +56,8 @@ class Transfer:
     """top1 with the interval low and high, top5, mean_class_top1, selection_top1, the chosen
     setting, counts, seconds, and `per_class`: label, test images and top-1 of each class."""
     predictions: pa.Table
-    """`id`, `label`, `top5` (list of labels, best first) and `correct`, one row a test image."""
+    """`id`, `label`, `top5` (list of labels, best first) and `correct`, one row a test image; with
+    several draws `correct` is the share of them, and there is no `top5`."""
 
 
 def probe_transfer(model: ResNeXt, preprocess: Preprocess, task: TransferTask) -> Transfer:
@@ -64,9 +67,10 @@ def probe_transfer(model: ResNeXt, preprocess: Preprocess, task: TransferTask) -
         DataError: an image cannot be decoded; the message names its id.
     """
     started = time.monotonic()
-    device, targets = pick_device(), _targets(task.train)
-    features = extract_features(model, preprocess, task.train).to(device)
-    test_features = extract_features(model, preprocess, task.test).to(device)
+    device, targets = pick_device(), targets_of(task.train)
+    train = cached_features(model, preprocess, task.train)
+    test = cached_features(model, preprocess, task.test)
+    features = train.features.to(device)
     selected = _select(features, task.train)
     chosen = selected.probe.regularisation
     probe = fit_probe(features, targets.to(device), task.train.num_classes, chosen, selected.probe)
@@ -74,9 +78,10 @@ def probe_transfer(model: ResNeXt, preprocess: Preprocess, task: TransferTask) -
         "selection_top1": selected.top1,
         "regularisation": chosen,
         "converged": probe.converged,
+        "images_extracted": train.images + test.images,
         "seconds": round(time.monotonic() - started, 1),
     }
-    return _report(probe.logits(test_features).cpu(), task, figures)
+    return report(probe.logits(test.features.to(device)).cpu(), task, figures)
 
 
 def finetune_transfer(
@@ -104,12 +109,12 @@ def finetune_transfer(
         "learning_rate": chosen,
         "seconds": round(time.monotonic() - started, 1),
     }
-    return _report(logits, task, figures)
+    return report(logits, task, figures)
 
 
 def selection_score(model: ResNeXt, preprocess: Preprocess, train: LabelledSet) -> dict[str, float]:
     """Figures by which trials are ranked: the probe fitted on 80 % of the training set, scored on
-    the selection slice. No test set is read.
+    the selection slice. No test set is read, and nothing is kept: a trial is scored once.
 
     Raises:
         DataError: an image cannot be decoded; the message names its id.
@@ -122,23 +127,33 @@ def selection_score(model: ResNeXt, preprocess: Preprocess, train: LabelledSet) 
 def _select(features: Tensor, train: LabelledSet) -> Selected:
     device = features.device
     slice_ = torch.from_numpy(train.selection()).to(device)
-    return select_probe(features, _targets(train).to(device), train.num_classes, slice_)
+    return select_probe(features, targets_of(train).to(device), train.num_classes, slice_)
 
 
-def _targets(images: LabelledSet) -> Tensor:
+def targets_of(images: LabelledSet) -> Tensor:
+    """Place of each image's label among the classes: int64 (n,)."""
     return torch.from_numpy(np.searchsorted(images.classes, images.labels))
 
 
-def _report(logits: Tensor, task: TransferTask, figures: dict[str, Any]) -> Transfer:
-    test, classes = task.test, task.train.classes
-    top = classes[torch.topk(logits, min(TOP, len(classes)), dim=1).indices.numpy()]
-    scores = score(top, test.ids, test.labels)
-    counts = {"num_train": len(task.train), "num_test": len(test), "num_classes": len(classes)}
-    accuracy = {
-        "top1": scores.top1.mean, "low": scores.top1.low, "high": scores.top1.high,
-        "top5": scores.top5.mean, "mean_class_top1": scores.mean_class_top1.mean,
-    }  # fmt: skip
+def ranked(scores: Tensor, classes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Labels of the TOP highest scores (n, C), best first: int64 (n, min(TOP, C))."""
+    top: NDArray[np.int64] = torch.topk(scores, min(TOP, len(classes)), dim=1).indices.numpy()
+    labels: NDArray[np.int64] = classes[top]
+    return labels
+
+
+def counts(task: TransferTask) -> dict[str, int]:
+    """Images and classes of the task."""
+    train, test = task.train, task.test
+    return {"num_train": len(train), "num_test": len(test), "num_classes": train.num_classes}
+
+
+def report(scores: Tensor, task: TransferTask, figures: dict[str, Any]) -> Transfer:
+    """What scores (n, C) of the test images come to, with the figures of how they were made."""
+    test = task.test
+    found = score(ranked(scores, task.train.classes), test.ids, test.labels)
+    accuracy = accuracy_figures(found.top1, found.top5, found.mean_class_top1)
+    classes = {"per_class": found.per_class}
     return Transfer(
-        figures=accuracy | figures | counts | {"per_class": scores.per_class},
-        predictions=scores.predictions,
+        figures=accuracy | figures | counts(task) | classes, predictions=found.predictions
     )

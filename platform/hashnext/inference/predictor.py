@@ -28,6 +28,9 @@ class Suggestion:
     tag: Tag
     confidence: float
     """Probability of the label, 0 to 1; over all labels of an image they sum to 1."""
+    confident: bool | None
+    """True above the label's threshold, where held-out posts promise the package's precision; None
+    where the package has no thresholds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +101,13 @@ class Predictor:
         """The `top_k` likeliest labels of one image, from its float32 (labels,) probabilities."""
         best = np.argsort(-probabilities, kind="stable")[:top_k]
         return [
-            Suggestion(tag=self.labels[label], confidence=float(probabilities[label]))
-            for label in best
+            self._suggestion(label, float(probabilities[label]))
+            for label in best.tolist()
             if probabilities[label] >= min_confidence
         ]
+
+    def _suggestion(self, label: int, probability: float) -> Suggestion:
+        thresholds, confident = self.package.calibration.get("thresholds"), None
+        if thresholds is not None:
+            confident = thresholds[label] is not None and probability >= thresholds[label]
+        return Suggestion(tag=self.labels[label], confidence=probability, confident=confident)

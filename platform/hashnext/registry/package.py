@@ -3,7 +3,7 @@
     model.safetensors   weights, torchvision's parameter names
     config.json         shape of the network
     preprocess.json     how an image becomes the network's input
-    calibration.json    softmax temperature
+    calibration.json    softmax temperature, thresholds of labels, and how well both do
     lineage.json        data, vocabulary and commit that it came from
     vocabulary/         labels and the published decisions
     checksums.json      SHA-256 of each of the above; written last
@@ -59,7 +59,10 @@ class ModelPackage:
     preprocess: Preprocess
     vocabulary: Vocabulary
     calibration: dict[str, Any]
-    """`temperature`: the logits are divided by it before the softmax."""
+    """`temperature`: the logits are divided by it before the softmax. Of a model with held-out
+    posts also `thresholds`, a probability or null for each label, from which on it is right with
+    `precision`; `checked`, how they do on other posts; `reliability`, bins of confidence before and
+    after."""
     lineage: dict[str, Any]
     """`dataset` and `vocabulary` fingerprints, `git_commit`, `parent`, and what else was given."""
 
@@ -137,14 +140,15 @@ def write_package(
         config: shape of the network.
         vocabulary: the training vocabulary; the tags of rare posts are left out of the package.
         preprocess: input size and normalisation of the evaluation.
-        calibration: `{"temperature": float}`.
+        calibration: `{"temperature": float}`, and what else `ModelPackage.calibration` tells.
         lineage: `dataset` and `parent` fingerprints and anything else worth keeping; the
             vocabulary's fingerprint and the git commit are filled in unless given.
 
     Raises:
-        ConfigError: the temperature is not a positive number.
+        ConfigError: the temperature is not a positive number, or there is not one threshold, a
+            probability or None, for each label.
     """
-    _check_calibration(calibration)
+    _check_calibration(calibration, vocabulary.num_labels)
     if folder.has(CHECKSUMS):
         folder.delete(CHECKSUMS)
     origin = {
@@ -168,7 +172,8 @@ def _read(folder: Folder, fingerprint: str) -> ModelPackage:
     config = folder.read_json(CONFIG)
     preprocess = folder.read_json(PREPROCESS)
     calibration = folder.read_json(CALIBRATION)
-    _check_calibration(calibration)
+    vocabulary = Vocabulary.load(folder.folder(VOCABULARY))
+    _check_calibration(calibration, vocabulary.num_labels)
     return ModelPackage(
         folder=folder,
         fingerprint=fingerprint,
@@ -176,7 +181,7 @@ def _read(folder: Folder, fingerprint: str) -> ModelPackage:
         preprocess=Preprocess(
             **preprocess | {key: tuple(preprocess[key]) for key in ("mean", "std")}
         ),
-        vocabulary=Vocabulary.load(folder.folder(VOCABULARY)),
+        vocabulary=vocabulary,
         calibration=calibration,
         lineage=folder.read_json(LINEAGE),
     )
@@ -215,7 +220,18 @@ def _sha256(folder: Folder, name: str) -> str:
     return digest.hexdigest()
 
 
-def _check_calibration(calibration: Mapping[str, Any]) -> None:
+def _check_calibration(calibration: Mapping[str, Any], num_labels: int) -> None:
     temperature = calibration.get("temperature")
     if not isinstance(temperature, float | int) or not 0 < temperature < math.inf:
         raise ConfigError("calibration.temperature", temperature, "must be a number above 0")
+    thresholds = calibration.get("thresholds")
+    if thresholds is None:  # there were no held-out posts, or nobody knew of thresholds then
+        return
+    if not isinstance(thresholds, list) or len(thresholds) != num_labels:
+        count = len(thresholds) if isinstance(thresholds, list) else thresholds
+        raise ConfigError("calibration.thresholds", count, f"must be a list of {num_labels}")
+    for label, value in enumerate(thresholds):
+        if value is not None and not (isinstance(value, float | int) and 0 <= value <= 1):
+            raise ConfigError(
+                f"calibration.thresholds[{label}]", value, "must be a probability or null"
+            )

@@ -1,9 +1,10 @@
 """The curves of a run as one picture."""
 
-import io
 from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
+
+from hashnext.plotting import png
 
 PANELS = {
     "loss": "loss",
@@ -40,6 +41,4 @@ def plot(curves: Mapping[str, Curve], title: str) -> bytes:
         axes.spines[["top", "right"]].set_visible(False)
         if place > len(shown) - 2:
             axes.set_xlabel("images seen")
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=150)
-    return picture.getvalue()
+    return png(figure)

@@ -9,6 +9,7 @@ import numpy as np
 from hashnext import settings
 from hashnext.config import PretrainConfig
 from hashnext.errors import ConfigError, DataError, StateError
+from hashnext.evaluation.hierarchy import LabelNames
 from hashnext.hashtags.vocabulary import Vocabulary
 from hashnext.models.initial_weights import (
     LINEAGE_KEY,
@@ -116,6 +117,7 @@ def plan(
         held_out=over(evaluation, np.ones(len(evaluation))),
         num_labels=vocabulary.num_labels,
         label_posts=vocabulary.labels["posts"].to_pylist(),
+        label_names=LabelNames.of(vocabulary),
         label_weights=shares,
         initial={name: initial.state[name] for name in loaded.loaded}
         if initial and loaded
@@ -159,7 +161,9 @@ def package(plan: Plan, outcome: Outcome, weights: Path, out: Folder) -> Folder:
         config=plan.run.config.model,
         vocabulary=plan.vocabulary,
         preprocess=plan.run.preprocess,
-        calibration={"temperature": outcome.held_out.temperature if outcome.held_out else 1.0},
+        calibration=(
+            outcome.held_out.calibration_document() if outcome.held_out else {"temperature": 1.0}
+        ),
         lineage={
             "dataset": plan.run.training.manifest.fingerprint,
             "vocabulary": plan.vocabulary.fingerprint,

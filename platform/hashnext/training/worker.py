@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from hashnext.config import PretrainConfig
 from hashnext.evaluation.held_out import HeldOutReport, predict, report
+from hashnext.evaluation.hierarchy import LabelNames
 from hashnext.models.preprocess import Preprocess
 from hashnext.models.resnext import build
 from hashnext.shards.ledger import Ledger
@@ -41,6 +42,8 @@ class Run:
     num_labels: int
     label_posts: list[int]
     """Training posts of each label, for the baseline that always predicts the commonest."""
+    label_names: LabelNames
+    """What names each label, for the levels of WordNet down to which predictions are right."""
     label_weights: NDArray[np.float32] | None = None
     """How a post's labels share its target, float32 (V,); None shares it evenly."""
     initial: dict[str, Tensor] | None = None
@@ -183,4 +186,5 @@ def _held_out(run: Run, trainee: Trainee, around: Surroundings) -> HeldOutReport
 
     with around.watched():
         predictions = predict(alone, told(), run.num_labels)
-    return report(around.gather(predictions), run.label_posts)
+    parts = around.gather(predictions)
+    return report(parts, run.label_posts, run.label_names, run.config.calibration)

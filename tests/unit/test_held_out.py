@@ -1,0 +1,106 @@
+"""The report on held-out posts: reliability, and what goes into the package and the picture."""
+
+import io
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from hashnext.evaluation import held_out_plot
+from hashnext.evaluation.held_out import HeldOutReport, report
+from hashnext.evaluation.hierarchy import LabelNames
+from hashnext.evaluation.predictions import Predictions, joined
+from hashnext.evaluation.reliability import cross_fitted, reliability
+from hashnext.evaluation.thresholds import CalibrationConfig
+from tests.predictions import predictions, sampled
+
+WNIDS = ["n02084071", "n02088364", "n02121620", "n07873807", None, "n09246464"]
+NAMES = LabelNames(WNIDS, np.array([1, 5, 2, 3, 9, 4], np.float32))
+
+
+def reported(parts: list[Predictions]) -> HeldOutReport | None:
+    return report(parts, [50, 10, 20, 90, 100, 5], NAMES, CalibrationConfig(precision=0.6))
+
+
+@pytest.fixture(scope="module")
+def overconfident() -> HeldOutReport:
+    found = reported([sampled(3_000, 6, sharpness=3.0)])
+    assert found is not None
+    return found
+
+
+def test_bins_by_hand() -> None:
+    logits = torch.tensor([[0.9, 0.1], [0.9, 0.1], [0.2, 0.8], [0.55, 0.45]]).log()
+    found = reliability(predictions([[0], [1], [0, 1], [1]], logits), np.ones(4))
+    assert found.posts == [1, 1, 2]
+    assert found.confidence == pytest.approx([0.55, 0.8, 0.9])
+    assert found.target == [0, 0.5, 0.5]
+    assert found.right == [0, 1, 0.5]
+    assert found.error == pytest.approx((0.55 + 0.3 + 2 * 0.4) / 4)
+
+
+def test_a_temperature_sharpens_the_confidence_and_keeps_what_is_right() -> None:
+    posts = sampled(500, 6, most=3)
+    cold, hot = (reliability(posts, np.full(500, t)) for t in (0.5, 2.0))
+    means = [np.dot(each.posts, each.confidence) for each in (cold, hot)]
+    assert means[0] > means[1]
+    for name in ("target", "right"):
+        sums = [np.dot(each.posts, getattr(each, name)) for each in (cold, hot)]
+        assert sums[0] == pytest.approx(sums[1])
+
+
+def test_calibration_repairs_overconfidence(overconfident: HeldOutReport) -> None:
+    assert overconfident.temperature == pytest.approx(3, rel=0.15)
+    assert overconfident.before.error > 0.15
+    assert overconfident.after.error < 0.05
+    assert overconfident.metrics()["calibration_error"] == overconfident.after.error
+
+
+def test_each_half_gets_the_temperature_of_the_other() -> None:
+    posts = sampled(2_000, 6)
+    half = posts.first_half()
+    posts.logits[torch.from_numpy(half)] *= 4
+    found = cross_fitted(posts, half)
+    assert found[half] == pytest.approx(1, abs=0.2)
+    assert found[~half] == pytest.approx(4, rel=0.2)
+    alone = cross_fitted(posts, np.ones(2_000, bool))
+    assert len(set(alone.tolist())) == 1
+
+
+def test_workers_predictions_are_reported_together(overconfident: HeldOutReport) -> None:
+    whole = sampled(3_000, 6, sharpness=3.0)
+    first = np.arange(3_000) < 1_700
+    parts = [whole.where(first), whole.where(~first)]
+    assert joined(parts).labels.tolist() == whole.labels.tolist()
+    again = reported(parts)
+    assert again is not None
+    assert again.figures() == overconfident.figures()
+    assert reported([whole.where(np.zeros(3_000, bool))]) is None
+
+
+def test_figures_and_calibration_are_json(overconfident: HeldOutReport) -> None:
+    figures = json.loads(json.dumps(overconfident.figures()))
+    assert figures["posts"] == 3_000
+    assert figures["hierarchy"]["nameless_labels"] == 1
+    assert figures["baseline_precision_at_1"] == figures["baseline"]["precision_at_1"]
+    assert figures["thresholds"]["precision_stated"] == 0.6
+    document = json.loads(json.dumps(overconfident.calibration_document()))
+    assert len(document["thresholds"]) == 6
+    assert document["checked"]["labels_with_threshold"] == sum(
+        value is not None for value in document["thresholds"]
+    )
+    assert sum(document["reliability"]["after"]["posts"]) == 3_000
+
+
+def test_a_single_post_is_enough() -> None:
+    found = reported([predictions([[0]], torch.eye(6)[:1])])
+    assert found is not None
+    assert found.thresholds.labels == 0
+    assert held_out_plot.plot(found).startswith(b"\x89PNG")
+
+
+def test_the_picture_has_a_panel_for_each_part(overconfident: HeldOutReport) -> None:
+    picture = Image.open(io.BytesIO(held_out_plot.plot(overconfident)))
+    assert picture.width > 3 * picture.height * 0.9
