@@ -77,8 +77,9 @@ class _Lines:
         if self.done == self.shown:
             return
         self.printed, self.shown = time.monotonic(), self.done
-        rate = max(self.done, 1e-9) / max(self.printed - self.started, 1e-9)
-        left = f", {(self.total - self.done) / rate:,.0f} s left" if self.total else ""
+        rate = self.done / max(self.printed - self.started, 1e-9)
+        known = self.total and rate
+        left = f", {(self.total - self.done) / rate:,.0f} s left" if known else ""
         share = f" of {self.total:,.0f} {self.unit}" if self.total else f" {self.unit}"
         note = f"  {self.note}" if self.note else ""
         line = f"{self.title}: {self.done:,.0f}{share} ({rate:,.0f}/s{left}){note}"

@@ -36,23 +36,20 @@ def start(*arguments: str) -> subprocess.Popen[bytes]:
 
 
 def test_a_run_survives_what_happens_to_runs(corpus: Corpus, tmp_path: Path) -> None:
-    """Two workers: one is killed, one stands still, the job is told to end. One worker: the job is
-    killed, its last checkpoint cut short. Three workers: the end. A shard is damaged throughout."""
-    damaged, images, out = damage(corpus, tmp_path), 1440, tmp_path / "run"
+    """Two workers: one is killed, then the job is told to end. One worker: the job is killed, and
+    its last checkpoint cut short. Three workers: the end. A shard is damaged throughout."""
+    damaged, images, out = damage(corpus, tmp_path), 1120, tmp_path / "run"
     arguments = [
         "jobs.pretrain", "nano", "--shards", damaged, "--vocabulary", corpus.vocabulary,
         "--out", str(out), "--schedule.images", str(images), "--schedule.warmup-images", "256",
         "--checkpoint-images", "160", "--stream.size", "32", "--workers.cpus", "0.5",
-        "--workers.stall-s", "15", "--workers.num-workers",
+        "--workers.num-workers",
     ]  # fmt: skip
     job = start(*arguments, "2")
     wait_for(job, lambda: len(checkpoints(out)) >= 1)
     os.kill(workers_of(job)[0], signal.SIGKILL)
     again = trained(out)
     wait_for(job, lambda: len(workers_of(job)) == 2 and trained(out) > again + 64)
-    stopped = {*workers_of(job)}
-    os.kill(min(stopped), signal.SIGSTOP)
-    wait_for(job, lambda: len(workers_of(job)) == 2 and not stopped & {*workers_of(job)})
     job.terminate()
     assert job.wait(LIMIT_S) == TERMINATED
     kept = checkpoints(out)
@@ -204,7 +201,9 @@ workers = WorkersConfig(num_workers=2, min_workers=1, cpus=2)
 with meter("pretrain", images, "images") as progress:
     outcome, _ = fit(planned.run, Folder.at(out), workers, logger, progress)
 alive = sum(node["Alive"] for node in ray.nodes())
-print(json.dumps({"ledger": outcome.ledger, "nodes": alive}))
+print(json.dumps({"ledger": outcome.ledger, "nodes": alive}), flush=True)
+ray.shutdown()
+cluster.shutdown()
 """
 
 
@@ -218,7 +217,7 @@ def test_a_lost_node_is_done_without(corpus: Corpus, tmp_path: Path) -> None:
         [sys.executable, "-c", TWO_NODES, corpus.shards, corpus.vocabulary, str(tmp_path / "run"),
          str(images)], cwd=REPO, env=environment, capture_output=True, text=True, timeout=LIMIT_S,
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.returncode == 0, done.stdout + done.stderr[-3000:]
     planned = small_plan(corpus.shards, corpus.vocabulary, images)
     expected = digest(planned, planned.run.training.order().take(0, images))
     assert json.loads(done.stdout.splitlines()[-1]) == {"ledger": expected, "nodes": 1}

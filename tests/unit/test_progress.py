@@ -36,4 +36,4 @@ def test_work_that_starts_again_is_told(
     with progress.meter("count", 100, "posts") as meter:
         meter.update(25)
         meter.update(0)
-    assert capsys.readouterr().err.splitlines()[-1].startswith("count: 0 of 100 posts (0/s, ")
+    assert capsys.readouterr().err.splitlines()[-1].startswith("count: 0 of 100 posts (0/s)")
