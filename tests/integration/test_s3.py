@@ -220,7 +220,7 @@ def test_a_killed_preparation_leaves_no_manifest_and_is_continued(
 ) -> None:
     """As a command, with an endpoint from the environment."""
     image = coloured_posts(2)["image"][1].as_py()
-    rows = 6_000
+    rows = 3_000
     table = pa.table({
         "post_id": [f"post{n:05d}" for n in range(rows)], "image": [image] * rows,
         "hashtags": [["dog"]] * rows, "public": [True] * rows,
