@@ -16,6 +16,7 @@ from pathlib import Path
 from urllib.error import HTTPError, URLError
 
 import pytest
+from conftest import Corpus
 
 from hashnext import settings
 
@@ -139,21 +140,20 @@ def test_wrong_token_is_explained(cluster: Cluster) -> None:
 
 
 @pytest.mark.slow
-def test_prepare_and_pretrain_run_to_the_end(cluster: Cluster, tmp_path: Path) -> None:
-    posts, words, shards, model = (str(tmp_path / name) for name in ("p", "v", "s", "m"))
-    corpus = f"{posts}/posts.parquet"
+def test_prepare_and_pretrain_run_to_the_end(
+    cluster: Cluster, corpus: Corpus, tmp_path: Path
+) -> None:
+    shards, model = (str(tmp_path / name) for name in ("s", "m"))
     short = ["--schedule.images", "128", "--schedule.warmup-images", "32"]
     for command in (
-        ["jobs.synthesize", "--out", posts, "--num-posts", "300", "--seed", "0"],
-        ["jobs.vocabulary", "--posts", corpus, "--out", words, "--min-posts", "3"],
-        ["jobs.prepare", "--posts", corpus, "--out", shards],
+        ["jobs.prepare", "--posts", corpus.posts, "--out", shards],
         [
             "jobs.pretrain",
             "nano",
             "--shards",
             shards,
             "--vocabulary",
-            words,
+            corpus.vocabulary,
             "--out",
             model,
             *short,
