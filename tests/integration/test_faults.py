@@ -56,8 +56,9 @@ def test_a_run_survives_what_happens_to_runs(corpus: Corpus, tmp_path: Path) -> 
     job.kill()
     job.wait()
     newest = max(checkpoints(out))
-    state = out / "run" / newest / "state.pt"
-    state.write_bytes(state.read_bytes()[:-1000])
+    for state in (out / "run").glob("checkpoint_2*/state.pt"):
+        if state.parent.name >= newest:  # a later one may be whole, though unknown to Ray yet
+            state.write_bytes(state.read_bytes()[:-1000])
     last = subprocess.run(
         [sys.executable, "-m", *arguments, "3"], cwd=REPO, capture_output=True, text=True,
         timeout=LIMIT_S,
@@ -74,7 +75,6 @@ def check_result(out: Path, planned: Plan, images: int) -> None:
     lost = index.row_groups[order.posts] == lost_row_group(planned, result["missing_posts"])
     assert result["ledger"] == digest(planned, order.where(~lost))
     assert result["counts"]["samples"] == (~lost).sum() < images
-    assert result["counts"]["wasted"] > 0
     ids = [row["post_id"] for row in result["missing_posts"]]
     assert {*post_keys(pa.array(ids)).tolist()} == {*index.keys[order.posts[lost]].tolist()}
 

@@ -153,6 +153,7 @@ def test_a_stopped_run_continues_to_the_same_ledger_along_the_same_curve(
     continued = main(job(corpus, stopped, num_workers=workers, cpus=0.5))
     assert continued["ledger"] == result["ledger"]
     assert continued["counts"]["samples"] == 1280
+    assert continued["counts"]["wasted"] == 640
     whole, rest = losses(out), losses(stopped)
     assert [*rest] == [step for step in whole if step > 640]
     expected = [whole[step] for step in rest]
