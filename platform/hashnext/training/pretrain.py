@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hashnext import settings
 from hashnext.config import PretrainConfig
@@ -86,6 +87,8 @@ def plan(
         ConfigError: the loss does not go with the vocabulary.
         StateError: the shards hold posts that were taken down.
     """
+    shares = _shares(config, vocabulary)
+    loaded = _fitting(config, vocabulary, initial) if initial else None
     manifest = Manifest.read(shards)
     index = build_index(shards, manifest, vocabulary.view())
     _refuse_tombstoned(shards, index)
@@ -104,13 +107,6 @@ def plan(
         )  # fmt: skip
 
     evaluation = index.subset(held_out)
-    loaded = _fitting(config, vocabulary, initial) if initial else None
-    shares = vocabulary.target_weights()
-    if shares is not None and config.loss.kind == "sigmoid":
-        raise ConfigError(
-            "loss.kind", "sigmoid",
-            "each label is judged on its own; a vocabulary of --specificity weight shares a target",
-        )  # fmt: skip
     run = Run(
         config=config,
         training=over(training, resampling.factors),
@@ -127,6 +123,17 @@ def plan(
         run=run, vocabulary=vocabulary, resampling=resampling, posts=manifest.rows,
         unlabelled=index.unlabelled, loaded=loaded,
     )  # fmt: skip
+
+
+def _shares(config: PretrainConfig, vocabulary: Vocabulary) -> NDArray[np.float32] | None:
+    """How a post's labels share its target, if they do not share it evenly."""
+    shares = vocabulary.target_weights()
+    if shares is not None and config.loss.kind == "sigmoid":
+        raise ConfigError(
+            "loss.kind", "sigmoid",
+            "each label is judged on its own; a vocabulary of --specificity weight shares a target",
+        )  # fmt: skip
+    return shares
 
 
 def _fitting(config: PretrainConfig, vocabulary: Vocabulary, initial: InitialWeights) -> LoadReport:
