@@ -2,6 +2,7 @@
 
 UV := python3 infra/setup/uv.py
 RUN := $(UV) run --locked
+TWO := -n 2 --dist loadfile
 CODE := platform/hashnext jobs tuning serve
 
 .DEFAULT_GOAL := help
@@ -14,10 +15,10 @@ quickstart: .venv/synced  ## the whole pipeline on synthetic posts, up to a tagg
 	$(RUN) -m jobs.quickstart
 
 test: .venv/synced  ## every test not marked slow
-	$(RUN) pytest
+	$(RUN) pytest $(TWO)
 
 test-slow: .venv/synced  ## quickstarts, README commands, kills and faults
-	$(RUN) pytest -m slow
+	$(RUN) pytest $(TWO) -m slow
 
 check: .venv/synced  ## format, lint and types
 	$(RUN) ruff format --check
