@@ -1,10 +1,11 @@
 """Memory and CPU time of this process and all that it has started, which Ray's processes are."""
 
 import os
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from hashnext.background import repeating
 
 SAMPLE_EVERY_S = 0.1
 
@@ -12,19 +13,13 @@ SAMPLE_EVERY_S = 0.1
 @contextmanager
 def peak_memory() -> Iterator[list[int]]:
     """Highest `memory()` during the block, as the only item of a list."""
-    peak, done = [memory()], threading.Event()
+    peak = [memory()]
 
     def sample() -> None:
-        while not done.wait(SAMPLE_EVERY_S):
-            peak[0] = max(peak[0], memory())
+        peak[0] = max(peak[0], memory())
 
-    thread = threading.Thread(target=sample)
-    thread.start()
-    try:
+    with repeating(sample, SAMPLE_EVERY_S):
         yield peak
-    finally:
-        done.set()
-        thread.join()
 
 
 def memory() -> int:

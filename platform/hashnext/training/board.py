@@ -2,12 +2,14 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import ray
+from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from hashnext.background import repeating
 from hashnext.progress import Meter
 from hashnext.storage import Folder
 
@@ -64,26 +66,23 @@ def trained_before(out: Folder) -> int:
 @contextmanager
 def watching(board: Any, meter: Meter, out: Folder, stop: threading.Event) -> Iterator[None]:
     """While the block runs, copy the board to the meter and to `out`; hand on a wish to stop."""
-    done = threading.Event()
+    written = -1
 
-    def poll() -> None:
-        written, ended = -1, False
-        while not ended:
-            ended = done.wait(POLL_S)
-            if stop.is_set():
-                ray.get(board.stop.remote())
-            images, note, trained, warnings = ray.get(board.read.remote())
-            meter.update(images, note)
-            for text in warnings:
-                print(f"warning: {text}", flush=True)
-            if trained != written:
-                out.write_json(PROGRESS, {"images_trained": trained})
-                written = trained
+    def copy() -> None:
+        nonlocal written
+        if stop.is_set():
+            ray.get(board.stop.remote())
+        images, note, trained, warnings = ray.get(board.read.remote())
+        meter.update(images, note)
+        for text in warnings:
+            print(f"warning: {text}", flush=True)
+        if trained != written:
+            out.write_json(PROGRESS, {"images_trained": trained})
+            written = trained
 
-    thread = threading.Thread(target=poll, daemon=True)
-    thread.start()
     try:
-        yield
+        with repeating(copy, POLL_S):
+            yield
     finally:
-        done.set()
-        thread.join()
+        with suppress(RayError):  # Ray is gone: why, the block says
+            copy()

@@ -3,11 +3,12 @@
 import faulthandler
 import os
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+
+from hashnext.background import repeating
 
 FIRST_STEP_PATIENCE = 10
 """A first step, which may wait for actors and compile, may take so many times the limit."""
@@ -41,19 +42,11 @@ class Heartbeat:
     def watched(self) -> Iterator[None]:
         """Watch from a thread while the block runs."""
         self.beats, self.last = 0, time.monotonic()
-        ended = threading.Event()
-
-        def watch() -> None:
-            while not ended.wait(min(1.0, self.limit_s / 4)):
-                if self.overdue:
-                    print(f"no progress for {self.limit_s:g} s; giving up", file=sys.stderr)
-                    faulthandler.dump_traceback(sys.stderr)
-                    os._exit(STALLED)
-
-        thread = threading.Thread(target=watch, daemon=True)
-        thread.start()
-        try:
+        with repeating(self._check, min(1.0, self.limit_s / 4)):
             yield
-        finally:
-            ended.set()
-            thread.join()
+
+    def _check(self) -> None:
+        if self.overdue:
+            print(f"no progress for {self.limit_s:g} s; giving up", file=sys.stderr)
+            faulthandler.dump_traceback(sys.stderr)
+            os._exit(STALLED)
