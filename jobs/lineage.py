@@ -1,4 +1,5 @@
-"""What a model was made from, and which posts it has seen that were taken down since.
+"""What a model was made from, and which posts it has seen that were taken down since, itself or
+in the weights that its training started from.
 
 Posts that were held out are told apart: they were never trained on. A post that was taken out of
 other shards alone does not show; run jobs.forget on the model's own shards first.
@@ -10,10 +11,10 @@ from typing import Any
 import pyarrow as pa
 
 from hashnext import cli
-from hashnext.outputs import JobFolder
+from hashnext.outputs import JobFolder, flatten
 from hashnext.posts import tombstones
 from hashnext.posts.tombstones import Tombstones
-from hashnext.registry.lineage import Seen, seen_posts
+from hashnext.registry.lineage import INITIAL_WEIGHTS, Seen, seen_datasets, seen_posts
 from hashnext.registry.package import ModelPackage
 
 SHOWN = 20
@@ -33,14 +34,14 @@ class Lineage:
 def main(job: Lineage) -> dict[str, Any]:
     """Print where the model comes from and what it has seen; return the same."""
     package = ModelPackage.open(job.model)
-    dataset = package.lineage.get("dataset")
-    seen = seen_posts(dataset, Tombstones.open().table()) if dataset else None
+    datasets = seen_datasets(package.lineage)
+    seen = seen_posts(datasets, Tombstones.open().table()) if datasets else None
     result = {**_origin(package), **_counts(seen), "taken_down": [asdict(p) for p in seen or []]}
     shown = {key: value for key, value in result.items() if key != "taken_down"}
     absent = {key: "unknown" for key, value in shown.items() if value is None} | (
-        {} if shown["parent"] else {"parent": "none"}
+        {} if shown["parent"] else {"parent": "none", INITIAL_WEIGHTS: "none"}
     )
-    cli.print_table(f"lineage: {job.model}", shown | absent)
+    cli.print_table(f"lineage: {job.model}", flatten(shown | absent))
     for post in (seen or [])[:SHOWN]:
         kind = "held out" if post.held_out else "training"
         print(f"{post.time}  {kind}  {post.post_id}")
@@ -60,6 +61,7 @@ def _origin(package: ModelPackage) -> dict[str, Any]:
         "vocabulary_source": package.vocabulary.meta.get("source"),
         "git_commit": lineage.get("git_commit"),
         "parent": lineage.get("parent"),
+        INITIAL_WEIGHTS: lineage.get(INITIAL_WEIGHTS),
     }
 
 

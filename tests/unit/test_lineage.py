@@ -8,10 +8,12 @@ import pyarrow as pa
 import pytest
 
 from hashnext.errors import StateError
+from hashnext.models.initial_weights import read_weights
 from hashnext.posts.identity import held_out, post_keys
 from hashnext.posts.tombstones import TOMBSTONES, Tombstones
 from hashnext.registry.lineage import seen_posts
-from hashnext.registry.package import ModelPackage
+from hashnext.registry.package import ModelPackage, write_package
+from hashnext.storage import Folder
 from jobs.lineage import Lineage, main
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -23,7 +25,7 @@ def ids_of(dataset: str, *takedowns: tuple[str, str | None, str | None]) -> list
         {"post_id": post_id, "time": NOW, "shards": "/shards", "before": before, "after": after}
         for post_id, before, after in takedowns
     ]
-    found = seen_posts(dataset, pa.Table.from_pylist(rows, TOMBSTONES))
+    found = seen_posts([dataset], pa.Table.from_pylist(rows, TOMBSTONES))
     return [post.post_id for post in found]
 
 
@@ -74,3 +76,25 @@ def test_a_model_without_takedowns_has_seen_none(
     result = main(Lineage(model=tiny_package.folder.location))
     assert result["taken_down"] == []
     assert result["taken_down_trained_on"] == 0
+
+
+def test_what_the_initial_weights_have_seen_counts(
+    tombstones: Tombstones, tiny_package: ModelPackage, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """A model trained on from one that was trained on from the tiny one."""
+    before = tiny_package
+    for dataset in ("second", "third"):
+        origin = read_weights(before.folder.location).origin
+        before = write_package(
+            Folder.at(tmp_path / dataset), state_dict=before.build().state_dict(),
+            config=before.config, vocabulary=before.vocabulary, preprocess=before.preprocess,
+            calibration=before.calibration,
+            lineage={"dataset": dataset, "parent": origin["sha256"], "initial_weights": origin},
+        )  # fmt: skip
+    for post, shards in (("p", "tiny-dataset"), ("q", "second"), ("r", "third"), ("s", "fourth")):
+        tombstones.bury([post], [], {"shards": "/shards", "before": shards, "after": "-"}, NOW)
+    result = main(Lineage(model=before.folder.location))
+    assert [row["post_id"] for row in result["taken_down"]] == ["p", "q", "r"]
+    assert result["initial_weights"]["datasets"] == ["second", "tiny-dataset"]
+    assert "initial_weights.source" in capsys.readouterr().out

@@ -21,11 +21,10 @@ from hashnext.errors import DataError
 from hashnext.models.resnext import ResNeXt, ResNeXtConfig, build
 from hashnext.models.state_dict import HEAD, described, plain
 from hashnext.models.weights_file import WEB, fetch
+from hashnext.registry.lineage import INITIAL_WEIGHTS, seen_datasets
 from hashnext.registry.package import REGISTRY_SCHEME, ModelPackage
 from hashnext.storage import locate
 
-LINEAGE_KEY = "initial_weights"
-"""Where `InitialWeights.origin` stands in the lineage of a package that was trained from them."""
 NON_COMMERCIAL = "CC-BY-NC-4.0"
 _NON_COMMERCIAL = re.compile(
     r"ig_resnext101_32x|semi_(weakly_)?supervised_resnext|\.fb_(wsl|swsl|ssl)_"
@@ -58,9 +57,14 @@ class InitialWeights:
     """Of the package; empty for a file. `vocabulary` tells what the outputs of its head mean."""
 
     @property
-    def origin(self) -> dict[str, str | None]:
-        """What the lineage of a model trained from them has to say: source, sha256, licence."""
-        return {"source": self.source, "sha256": self.sha256, "licence": self.licence}
+    def origin(self) -> dict[str, Any]:
+        """What the lineage of a model trained from them has to say: source, sha256, licence, and of
+        a package the fingerprints of the shards that it and its own parents have seen."""
+        datasets = seen_datasets(self.lineage)
+        return {
+            "source": self.source, "sha256": self.sha256, "licence": self.licence,
+            **({"datasets": datasets} if datasets else {}),
+        }  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,8 +82,8 @@ class WrongShape:
 class LoadReport:
     """What became of each parameter when weights were loaded into a network."""
 
-    origin: dict[str, str | None]
-    """Of the weights: source, sha256, licence."""
+    origin: dict[str, Any]
+    """As `InitialWeights.origin`."""
     head: bool
     """Whether the label head was loaded; if not, it keeps its initial values."""
     loaded: tuple[str, ...]
@@ -116,7 +120,10 @@ class LoadReport:
     def _head(self) -> str:
         for each in self.wrong_shape:
             if each.name == HEAD[0]:
-                return f"the weights have {each.found[0]:,} outputs, not {each.wanted[0]:,}"
+                (labels, width), (outputs, inputs) = each.found, each.wanted
+                if labels != outputs:
+                    return f"the weights have {labels:,} outputs, not {outputs:,}"
+                return f"the weights' has {width:,} inputs, not {inputs:,}"
         return "the weights have none" if HEAD[0] in self.missing else "not asked for"
 
 
@@ -201,7 +208,7 @@ def _is_folder(location: str) -> bool:
 
 
 def _of_package(package: ModelPackage, location: str) -> InitialWeights:
-    origin = package.lineage.get(LINEAGE_KEY) or {}
+    origin = package.lineage.get(INITIAL_WEIGHTS) or {}
     return InitialWeights(
         state=dict(package.build().state_dict()), config=package.config,
         num_labels=package.vocabulary.num_labels, source=location, sha256=package.fingerprint,

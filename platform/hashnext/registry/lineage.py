@@ -7,11 +7,16 @@ takedowns from its own fingerprint on.
 """
 
 from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 
 from hashnext.posts.identity import held_out, post_keys
+
+INITIAL_WEIGHTS = "initial_weights"
+"""Where the lineage of a package tells of the weights that it was trained from."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,18 +33,26 @@ class Seen:
     """Folder that it was taken from."""
 
 
-def seen_posts(dataset: str, tombstones: pa.Table) -> list[Seen]:
-    """Posts that shards of a fingerprint held and that were taken down, each once, by id.
+def seen_datasets(lineage: Mapping[str, Any]) -> list[str]:
+    """Fingerprints of the shards that a model was trained on, and of those that the weights it
+    started from were trained on, as far as they are known; each once."""
+    inherited = (lineage.get(INITIAL_WEIGHTS) or {}).get("datasets", [])
+    return [*dict.fromkeys(filter(None, (lineage.get("dataset"), *inherited)))]
+
+
+def seen_posts(datasets: Iterable[str], tombstones: pa.Table) -> list[Seen]:
+    """Posts that shards of these fingerprints held and that were taken down, each once, by id.
 
     Args:
-        dataset: fingerprint of the shards.
+        datasets: fingerprints of the shards.
         tombstones: of `posts.tombstones.TOMBSTONES`.
     """
     by_fingerprint = defaultdict(list)
     for row in tombstones.to_pylist():
         by_fingerprint[row["before"]].append(row)
     found: dict[str, dict[str, str]] = {}
-    reached, waiting = {dataset}, [dataset]
+    reached = {*datasets}
+    waiting = [*reached]
     while waiting:
         for row in by_fingerprint[waiting.pop()]:
             found.setdefault(row["post_id"], row)

@@ -12,15 +12,11 @@ from hashnext.config import PretrainConfig
 from hashnext.errors import ConfigError, DataError, StateError
 from hashnext.evaluation.hierarchy import LabelNames
 from hashnext.hashtags.vocabulary import Vocabulary
-from hashnext.models.initial_weights import (
-    LINEAGE_KEY,
-    InitialWeights,
-    LoadReport,
-    load_into,
-)
+from hashnext.models.initial_weights import InitialWeights, LoadReport, load_into
 from hashnext.models.resnext import build
 from hashnext.posts.identity import post_keys
 from hashnext.posts.tombstones import Tombstones
+from hashnext.registry.lineage import INITIAL_WEIGHTS
 from hashnext.registry.package import write_package
 from hashnext.shards.index import LabelIndex, build_index
 from hashnext.shards.manifest import Manifest
@@ -176,7 +172,7 @@ def package(plan: Plan, outcome: Outcome, weights: Path, out: Folder) -> Folder:
             "vocabulary": plan.vocabulary.fingerprint,
             "git_commit": settings.git_commit(),
             "parent": origin["sha256"] if origin else None,
-            **({LINEAGE_KEY: origin} if origin else {}),
+            **({INITIAL_WEIGHTS: origin} if origin else {}),
             "ledger": outcome.ledger,
             "images_seen": last.state.images_seen,
         },
