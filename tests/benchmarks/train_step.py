@@ -9,7 +9,7 @@ the bare one's rate. On a GPU, ResNeXt-101 32x8d and 32x16d at 224 px in bfloat1
 measure, and the share of the GPU's peak and of its memory bandwidth is printed. Images lie on the
 device. Plain torch, no Ray. From the repository root:
 
-    uv run -m tests.benchmarks.train_step [--batch N] [--seconds S]
+    uv run -m tests.benchmarks.train_step [--batch N] [--seconds S] [--labels V] [--head-rank R]
 """
 
 import argparse
@@ -39,7 +39,6 @@ from hashnext.training.step import Stepper
 from hashnext.training.watch import hardware, training_flops
 from tests.benchmarks.table import row
 
-LABELS = 1000
 ROUNDS = 5
 BANDWIDTH = {"H200": 4.8e12, "H100": 3.35e12, "A100": 2.0e12}
 """Bytes a second of a GPU's memory, by a part of its name: NVIDIA's data sheets."""
@@ -54,6 +53,13 @@ class Case:
     recipe: str
     size: int
     batch: int
+    labels: int = 1000
+    head_rank: int | None = None
+
+    def config(self, bf16: bool) -> PretrainConfig:
+        """The recipe, with this head."""
+        config = recipe(self.recipe)
+        return replace(config, bf16=bf16, model=replace(config.model, head_rank=self.head_rank))
 
 
 ON_CPU = (Case("nano", 64, 64), Case("resnext50_32x4d", 64, 32))
@@ -66,7 +72,7 @@ def images(case: Case, device: torch.device) -> DeviceBatch:
     numbers = np.arange(count)
     return upload(Batch(
         images=rng.integers(0, 256, (count, case.size, case.size, 3)).astype(np.uint8),
-        offsets=np.arange(count + 1), labels=rng.integers(0, LABELS, count).astype(np.int32),
+        offsets=np.arange(count + 1), labels=rng.integers(0, case.labels, count).astype(np.int32),
         flips=rng.random(count) < 0.5, keys=numbers.astype(np.uint64),
         samples=Samples(numbers, numbers * 0, numbers * 0, numbers * 0), skipped={}, missing={},
     ), device)  # fmt: skip
@@ -74,7 +80,7 @@ def images(case: Case, device: torch.device) -> DeviceBatch:
 
 def ours(config: PretrainConfig, case: Case, device: torch.device) -> Callable[[], object]:
     """A step as training takes it."""
-    network = build(config.model, LABELS)
+    network = build(config.model, case.labels)
     model = distribute(network, ParallelConfig(), 1, device)
     optimiser = make_optimiser(network, config.optimiser)
     stepper = Stepper(model, optimiser, Preprocess(size=case.size), device, config)
@@ -130,13 +136,13 @@ def rate(step: Callable[[], object], case: Case, seconds: float) -> float:
 def measure(case: Case, device: torch.device, seconds: float) -> None:
     """Let the steps take turns and print the ratios of neighbours."""
     gpu = device.type == "cuda"
-    config = replace(recipe(case.recipe), bf16=gpu)
+    config = case.config(gpu)
     steps = {
-        "bare": bare(build(config.model, LABELS), case, device, gpu, multi_label),
+        "bare": bare(build(config.model, case.labels), case, device, gpu, multi_label),
         "ours": ours(config, case, device),
     }
     if case.recipe in TIMM:
-        network = timm.create_model(TIMM[case.recipe], num_classes=LABELS)
+        network = timm.create_model(TIMM[case.recipe], num_classes=case.labels)
         steps["timm"] = bare(network, case, device, gpu, one_label)
     for step in steps.values():
         for _ in range(3):  # compiles, and chooses algorithms
@@ -145,7 +151,8 @@ def measure(case: Case, device: torch.device, seconds: float) -> None:
     for _ in range(ROUNDS):
         for name, step in steps.items():
             rates[name].append(rate(step, case, seconds))
-    title = f"{case.recipe}, {case.size} px, batch {case.batch}"
+    head = f" rank {case.head_rank}" if case.head_rank else ""
+    title = f"{case.recipe}, {case.size} px, batch {case.batch}, {case.labels} labels{head}"
     for name, found in rates.items():
         row(f"{title}: {name}, images/s", f"{statistics.median(found):,.1f}")
     for other in steps.keys() - {"ours"}:
@@ -161,7 +168,7 @@ def measure(case: Case, device: torch.device, seconds: float) -> None:
 def roofline(config: PretrainConfig, case: Case, device: torch.device, speed: float) -> None:
     """Shares of the GPU's peak and of its memory bandwidth; activations go through memory at least
     once forward and twice backward."""
-    tflops = speed * training_flops(config.model, LABELS, case.size) / 1e12
+    tflops = speed * training_flops(config.model, case.labels, case.size) / 1e12
     for key, value in hardware(device, tflops, 1).items():
         row(f"  {key}", f"{value:.3f}")
     name = torch.cuda.get_device_name(device)
@@ -176,13 +183,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--batch", type=int, help="instead of the cases' own")
     parser.add_argument("--seconds", type=float, default=6.0, help="of a measurement")
+    parser.add_argument("--labels", type=int, default=Case.labels)
+    parser.add_argument("--head-rank", type=int, help="of a factorised head")
     args = parser.parse_args()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     print(f"load of the machine before: {os.getloadavg()[0]:.2f}, {os.cpu_count()} cores, {device}")
     if device.type == "cpu":
         print("no GPU: the cases of 224 px are left out")
     for case in ON_GPU if device.type == "cuda" else ON_CPU:
-        measure(replace(case, batch=args.batch or case.batch), device, args.seconds)
+        asked = replace(
+            case, batch=args.batch or case.batch, labels=args.labels, head_rank=args.head_rank
+        )
+        measure(asked, device, args.seconds)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import hashlib
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -201,6 +202,16 @@ def test_a_head_that_was_asked_for_has_to_fit(weights: InitialWeights) -> None:
     with pytest.raises(DataError, match=message):
         load_into(network, weights, head=True)
     assert all(torch.equal(t, before[n]) for n, t in network.state_dict().items())
+
+
+def test_a_factorised_head_is_recognised(tmp_path: Path) -> None:
+    network = build(replace(CONFIG, head_rank=5), 7)
+    weights = read_weights(saved(tmp_path / "factorised.pth", network.state_dict()))
+    assert (weights.config.head_rank, weights.num_labels) == (5, 7)
+    again = network_of(weights).state_dict()
+    assert all(torch.equal(t, again[n]) for n, t in network.state_dict().items())
+    plain = load_into(build(CONFIG, 3), weights, head=False)
+    assert plain.unexpected == ("fc.reduce.weight",)
 
 
 def test_weights_without_a_head(state: State, tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """The ResNeXt family: torchvision's network and names, the paper's parameter counts."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -10,6 +12,7 @@ from hashnext.errors import ConfigError
 from hashnext.models.resnext import ResNeXtConfig, build
 from hashnext.recipes import RECIPES, recipe
 
+SMALL = ResNeXtConfig(blocks=(1, 1, 1, 1), groups=8)
 FAMILY = {
     "resnext50_32x4d": (25.03, 4.23),
     "resnext101_32x4d": (44.18, 7.97),
@@ -60,14 +63,28 @@ def test_every_recipe_builds_and_runs(name: str) -> None:
 
 
 def test_the_small_stem_keeps_the_resolution() -> None:
-    model = build(ResNeXtConfig(blocks=(1, 1, 1, 1), groups=8, small_stem=True), 10)
+    model = build(replace(SMALL, small_stem=True), 10)
     assert isinstance(model.maxpool, nn.Identity)
     assert model.layer1(model.conv1(torch.zeros(1, 3, 32, 32))).shape[-1] == 32
 
 
 def test_residual_branches_start_at_zero() -> None:
-    model = build(ResNeXtConfig(blocks=(1, 1, 1, 1), groups=8), 10)
+    model = build(SMALL, 10)
     assert model.layer1[0].bn3.weight.abs().max() == 0
+
+
+def test_a_factorised_head_is_a_linear_one_of_lower_rank() -> None:
+    model = build(replace(SMALL, head_rank=4), 30).eval()
+    whole = model.fc.weight @ model.fc.reduce.weight
+    assert torch.linalg.matrix_rank(whole) == 4
+    images = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        expected = model.features(images) @ whole.T + model.fc.bias
+        torch.testing.assert_close(model(images), expected)
+    parameters = sum(p.numel() for p in model.fc.parameters())
+    assert parameters == 4 * 2048 + 30 * 4 + 30
+    with pytest.raises(ConfigError, match=r"model.head_rank = 0: must lie in 1..2048"):
+        replace(SMALL, head_rank=0)
 
 
 def test_unknown_recipes_are_named() -> None:

@@ -19,7 +19,7 @@ from hashnext.evaluation.crops import quick_crop
 from hashnext.evaluation.features import autocast, decode_cropped, pick_device
 from hashnext.evaluation.labelled import LabelledSet
 from hashnext.models.preprocess import Preprocess
-from hashnext.models.resnext import ResNeXt
+from hashnext.models.resnext import FEATURES, ResNeXt
 
 HEAD_STD = 0.01
 
@@ -119,7 +119,7 @@ def augment(pixels: Tensor, size: int, generator: torch.Generator) -> Tensor:
 
 def _with_new_head(model: ResNeXt, num_classes: int, generator: torch.Generator) -> ResNeXt:
     tuned: ResNeXt = copy.deepcopy(model)
-    tuned.fc = nn.Linear(model.fc.in_features, num_classes)
+    tuned.fc = nn.Linear(FEATURES, num_classes)
     nn.init.normal_(tuned.fc.weight, std=HEAD_STD, generator=generator)
     nn.init.zeros_(tuned.fc.bias)
     return tuned

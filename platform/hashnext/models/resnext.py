@@ -1,7 +1,8 @@
 """ResNeXt (Xie et al., CVPR 2017) as the hashtag paper used it.
 
 torchvision's own `ResNet` does the work, so parameter names are torchvision's and published
-weights load. What is added: a configuration, a stem for small images, and `features`.
+weights load. What is added: a configuration, a stem for small images, a head for many labels, and
+`features`.
 """
 
 from dataclasses import dataclass
@@ -11,6 +12,9 @@ from torch import Tensor, nn
 from torchvision.models.resnet import Bottleneck, ResNet
 
 from hashnext.errors import ConfigError
+
+FEATURES = 512 * Bottleneck.expansion
+"""Width of the pooled features, 2048."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +31,9 @@ class ResNeXtConfig:
     """Stem for images under 100 px: a 3x3 convolution of stride 1 and no max-pooling."""
     zero_init_residual: bool = True
     """Start the last batch norm of each block at zero (Goyal et al. 2017, section 5.1)."""
+    head_rank: int | None = None
+    """Factorise the label head: 2048 features to so many, and those to the labels. For vocabularies
+    so large that the head takes a good part of a step; None leaves it whole."""
 
     def __post_init__(self) -> None:
         for key in ("groups", "width_per_group"):
@@ -34,6 +41,20 @@ class ResNeXtConfig:
                 raise ConfigError(f"model.{key}", getattr(self, key), "must be at least 1")
         if min(self.blocks) < 1:
             raise ConfigError("model.blocks", self.blocks, "every stage needs at least one block")
+        if self.head_rank is not None and not 1 <= self.head_rank <= FEATURES:
+            raise ConfigError("model.head_rank", self.head_rank, f"must lie in 1..{FEATURES}")
+
+
+class FactorisedHead(nn.Linear):
+    """A linear layer whose matrix is the product of two: (labels, rank) times (rank, features)."""
+
+    def __init__(self, rank: int, num_labels: int) -> None:
+        super().__init__(rank, num_labels)
+        self.reduce = nn.Linear(FEATURES, rank, bias=False)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Logits, float (N, labels), of features (N, 2048)."""
+        return super().forward(self.reduce(features))
 
 
 class ResNeXt(ResNet):  # type: ignore[misc]  # torchvision ships no types
@@ -52,6 +73,8 @@ class ResNeXt(ResNet):  # type: ignore[misc]  # torchvision ships no types
             self.conv1 = nn.Conv2d(3, 64, 3, padding=1, bias=False)
             nn.init.kaiming_normal_(self.conv1.weight, mode="fan_out", nonlinearity="relu")
             self.maxpool = nn.Identity()
+        if config.head_rank is not None:
+            self.fc: nn.Linear = FactorisedHead(config.head_rank, num_labels)
 
     def features(self, images: Tensor) -> Tensor:
         """Pooled features before the label head.

@@ -14,7 +14,9 @@ from torch import Tensor
 from hashnext.errors import DataError
 from hashnext.models.resnext import ResNeXtConfig
 
-HEAD = ("fc.weight", "fc.bias")
+REDUCE = "fc.reduce.weight"
+"""What a factorised head multiplies the features by, (rank, 2048)."""
+HEAD = ("fc.weight", "fc.bias", REDUCE)
 WRAPPERS = ("state_dict", "model_state_dict", "model")
 """Keys under which training programs keep the state dict in their checkpoints."""
 PREFIXES = ("module.", "_orig_mod.")
@@ -61,6 +63,7 @@ def described(state: Mapping[str, Tensor]) -> tuple[ResNeXtConfig, int | None]:
         groups=grouped[0] // grouped[1],
         width_per_group=grouped[1],  # stage 1 has `groups` times so many channels
         small_stem=stem[-1] == 3,
+        head_rank=state[REDUCE].shape[0] if REDUCE in state else None,
     )
     return config, None if head is None else head.shape[0]
 
