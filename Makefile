@@ -2,7 +2,7 @@
 
 UV := python3 infra/setup/uv.py
 RUN := $(UV) run --locked
-TWO := -n 2 --dist loadfile
+TWO := -n 2 --dist loadfile --no-loadscope-reorder
 CODE := platform/hashnext jobs tuning serve
 
 .DEFAULT_GOAL := help

@@ -26,6 +26,7 @@ from hashnext.storage import Folder
 # A first call loads libraries, and machines are busy: time limits are pytest-timeout's.
 hypothesis.settings.register_profile("no deadline", deadline=None)
 hypothesis.settings.load_profile("no deadline")
+torch.set_num_threads(1)
 
 OUTSIDE = (
     "MLFLOW_TRACKING_URI", "RAY_ADDRESS", "HASHNEXT_TOMBSTONES", "AWS_ENDPOINT_URL",
@@ -33,9 +34,11 @@ OUTSIDE = (
 )  # fmt: skip
 for variable in OUTSIDE:
     os.environ.pop(variable, None)
-# Ray's workers see what is set before they start. Nobody's key: the S3 server of the tests asks for
-# one and takes any; without the last, a machine that has none would be asked over the network.
+# Ray's workers see what is set before they start. Two test files run at a time, and two programs
+# of two threads each wait for each other. Nobody's key: the S3 server of the tests asks for one and
+# takes any; without the last, a machine that has none would be asked over the network.
 os.environ |= {
+    "HASHNEXT_CORES": "1", "OMP_NUM_THREADS": "1",
     "AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing",
     "AWS_EC2_METADATA_DISABLED": "true",
 }  # fmt: skip

@@ -8,6 +8,7 @@ from typing import Any
 
 import ray.tune
 
+from hashnext import settings
 from hashnext.evaluation.labelled import LabelledSet
 from hashnext.evaluation.transfer import selection_score
 from hashnext.registry.package import ModelPackage
@@ -26,7 +27,7 @@ def trainable(
 
     `share` trials at a time share the cores of a node.
     """
-    threads = max(1, (os.cpu_count() or 1) // share)
+    threads = max(1, settings.cores() // share)
     folder = Path(out) / TRIALS / point["name"]
     ray.tune.report(run_trial(plans[point["name"]], probe, folder, threads))
 

@@ -8,11 +8,14 @@
 | HASHNEXT_TEST_DATA     | real data for tests and benchmarks                  | ../shared/data  |
 | HASHNEXT_GIT_COMMIT    | commit recorded as lineage where there is no git    | git's HEAD      |
 | HASHNEXT_TOMBSTONES    | posts taken down: folder or URI that all jobs share | in HOME         |
+| HASHNEXT_CORES         | cores of this machine that networks may use         | all             |
 """
 
 import os
 import subprocess
 from pathlib import Path
+
+from hashnext.errors import ConfigError
 
 ADDRESSES = (
     "MLFLOW_TRACKING_URI", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION",
@@ -63,6 +66,21 @@ def test_data() -> Path:
     return Path(os.environ.get("HASHNEXT_TEST_DATA", "../shared/data")).resolve()
 
 
+def cores() -> int:
+    """Cores of this machine that networks may use.
+
+    Two programs that want all of them wait for each other far longer than twice as long; and in a
+    container `os.cpu_count` tells the machine's, not the container's.
+
+    Raises:
+        ConfigError: HASHNEXT_CORES is no number above 0.
+    """
+    value = os.environ.get("HASHNEXT_CORES") or str(os.cpu_count() or 1)
+    if not value.isdecimal() or int(value) < 1:
+        raise ConfigError("HASHNEXT_CORES", value, "must be a whole number above 0")
+    return int(value)
+
+
 def git_commit() -> str:
     """Commit of the running code, or 'unknown' outside a checkout."""
     if commit := os.environ.get("HASHNEXT_GIT_COMMIT"):
@@ -83,8 +101,9 @@ def job_environment() -> dict[str, str]:
     """Variables that a submitted job must see as we do; its copy of the code has no git.
 
     Keys of an object store are not among them: they would be shown with the job. Its nodes have
-    their own.
+    their own, and their own number of cores.
     """
     ours = {key: value for key, value in os.environ.items() if key.startswith("HASHNEXT_")}
+    ours.pop("HASHNEXT_CORES", None)
     ours |= {key: os.environ[key] for key in ADDRESSES if os.environ.get(key)}
     return ours | {"HASHNEXT_GIT_COMMIT": git_commit()}

@@ -27,7 +27,7 @@ from hashnext.training.pretrain import Plan, plan
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 REPO = Path(__file__).resolve().parents[2]
-LIMIT_S = 240
+LIMIT_S = 400
 
 
 def start(*arguments: str) -> subprocess.Popen[bytes]:

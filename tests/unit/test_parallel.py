@@ -1,7 +1,6 @@
 """Replicas, shards and recomputed blocks compute what one plain network computes."""
 
 import os
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,15 +31,6 @@ CONFIG = replace(
 )
 
 
-@pytest.fixture
-def one_thread() -> Iterator[None]:
-    """Two threads wait for each other where other work wants the cores."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def trainer(parallel: ParallelConfig, world: int) -> tuple[torch.nn.Module, Stepper]:
     torch.manual_seed(0)
     network = build(CONFIG.model, LABELS)
@@ -61,7 +51,7 @@ def train(stepper: Stepper, rank: int, world: int) -> list[float]:
     return norms
 
 
-def test_recomputed_blocks_give_the_same_weights_and_statistics(one_thread: None) -> None:
+def test_recomputed_blocks_give_the_same_weights_and_statistics() -> None:
     (plain, one), (thrifty, two) = (
         trainer(ParallelConfig(recompute=recompute), 1) for recompute in (False, True)
     )
@@ -72,7 +62,6 @@ def test_recomputed_blocks_give_the_same_weights_and_statistics(one_thread: None
 
 def worker(rank: int, folder: str) -> None:
     """Trains replicas and shards, and goes on from their saved states."""
-    torch.set_num_threads(1)
     distributed.init_process_group(
         "gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2
     )

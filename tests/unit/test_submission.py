@@ -65,6 +65,7 @@ def test_settings_and_commit_are_passed_on_and_no_more(monkeypatch: pytest.Monke
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow.test")
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "secret")
     monkeypatch.setenv("HASHNEXT_HOME", "/data/home")
+    monkeypatch.setenv("HASHNEXT_CORES", "3")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://minio.test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     passed = settings.job_environment()
@@ -72,6 +73,7 @@ def test_settings_and_commit_are_passed_on_and_no_more(monkeypatch: pytest.Monke
     assert passed["HASHNEXT_HOME"] == "/data/home"
     assert passed["MLFLOW_TRACKING_URI"] == "http://mlflow.test"
     assert passed["AWS_ENDPOINT_URL"] == "http://minio.test"
+    assert "HASHNEXT_CORES" not in passed, "that of this machine"
     assert "secret" not in passed.values(), "a job's settings are shown to everybody"
 
 

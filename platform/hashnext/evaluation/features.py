@@ -3,7 +3,6 @@
 The images come batch by batch, so that they need not all be in memory.
 """
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
@@ -14,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hashnext import progress
+from hashnext import progress, settings
 from hashnext.errors import DataError
 from hashnext.evaluation.crops import quick_crop
 from hashnext.images.decode import RGB, ImageRejected
@@ -104,13 +103,16 @@ def decode_cropped(images: Sequence[bytes], ids: Sequence[str], crop: Crop) -> I
         except ImageRejected as error:
             raise DataError(f"image of id {name!r}: {error}") from error
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(settings.cores()) as pool:
         yield from pool.map(one, ids, images)
 
 
 def pick_device() -> torch.device:
-    """The accelerator if there is one, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """The accelerator if there is one, else the CPU with the cores that may be used."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    torch.set_num_threads(settings.cores())  # Ray sets one thread per logical CPU asked for
+    return torch.device("cpu")
 
 
 def autocast(device: torch.device) -> AbstractContextManager[object]:

@@ -5,7 +5,6 @@ no accelerator, one actor a node does. On a single machine `features.extract_fea
 because no process has to start.
 """
 
-import os
 from typing import Any
 
 import numpy as np
@@ -62,8 +61,6 @@ class Extractor:
 
     def __init__(self, model: Any, preprocess: Preprocess) -> None:
         self.device, self.preprocess = pick_device(), preprocess
-        if self.device.type == "cpu":  # Ray sets one thread per logical CPU asked for
-            torch.set_num_threads(os.cpu_count() or 1)
         self.model: ResNeXt = ray.get(model)
         self.model.to(self.device, memory_format=torch.channels_last).eval()
 

@@ -5,7 +5,6 @@ its own pool of actors load them; nothing is coordinated. One item of the datase
 nothing is re-batched, dropped or padded.
 """
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +15,7 @@ import ray
 from numpy.typing import NDArray
 from ray.data import ActorPoolStrategy, DataContext
 
+from hashnext import settings
 from hashnext.images.decode import DecodeLimits
 from hashnext.shards.batch import Batch, StreamConfig
 from hashnext.shards.draws import uniforms
@@ -152,8 +152,8 @@ def _run(
 
 
 def _placement(config: StreamConfig, world: int) -> Placement:
-    cores = os.cpu_count() or 1
-    return place_decoders(ray.nodes(), world=world, wanted=config.decoders, cores_here=cores)
+    here = settings.cores()
+    return place_decoders(ray.nodes(), world=world, wanted=config.decoders, cores_here=here)
 
 
 def _empty(data: TrainingSet) -> Batch:

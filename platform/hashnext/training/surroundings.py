@@ -1,6 +1,5 @@
 """`training.loop.Surroundings` inside a worker of Ray Train."""
 
-import os
 import shutil
 import tempfile
 from contextlib import AbstractContextManager
@@ -17,6 +16,7 @@ from ray.train import Checkpoint
 from ray.train.v2.api.report_config import CheckpointUploadMode
 from torch import distributed
 
+from hashnext import settings
 from hashnext.errors import StateError
 from hashnext.training import checkpoint
 from hashnext.training.heartbeat import Heartbeat
@@ -50,7 +50,7 @@ class RaySurroundings:
         return cls(
             board=board, heartbeat=Heartbeat(stall_s), rank=context.get_world_rank(),
             world=context.get_world_size(), neighbours=neighbours,
-            threads=max(1, (os.cpu_count() or 1) // neighbours),
+            threads=max(1, settings.cores() // neighbours),
         )  # fmt: skip
 
     def totals(self, *values: float) -> list[float]:

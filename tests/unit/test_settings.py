@@ -1,0 +1,22 @@
+"""What the environment says."""
+
+import os
+
+import pytest
+
+from hashnext import settings
+from hashnext.errors import ConfigError
+
+
+def test_cores_are_those_of_the_machine_unless_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HASHNEXT_CORES")
+    assert settings.cores() == os.cpu_count()
+    monkeypatch.setenv("HASHNEXT_CORES", "3")
+    assert settings.cores() == 3
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "two", "1.5"])
+def test_no_number_of_cores(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("HASHNEXT_CORES", value)
+    with pytest.raises(ConfigError, match=f"HASHNEXT_CORES = '{value}': must be a whole number"):
+        settings.cores()
