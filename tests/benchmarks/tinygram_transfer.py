@@ -14,6 +14,9 @@ with 95 % bootstrap intervals over the test images. Seeds are not resampled: tho
 difference stand beside it. Stopped, the same command continues. From the repository root:
 
     uv run -m tests.benchmarks.tinygram_transfer --out /tmp/tinygram
+
+With `HASHNEXT_CORES=1` two commands with different `--arms` share two cores, after one has prepared
+the shards; the command without `--arms` then compares.
 """
 
 import argparse
@@ -53,6 +56,7 @@ UNTRAINED = "untrained"
 ARMS = {"natural": ("clean", 0.0), "sqrt": ("clean", 0.5), "uniform": ("clean", 1.0),
         "raw": ("raw", 0.0)}  # fmt: skip
 """Vocabulary and alpha of each."""
+EVERY = (*ARMS, UNTRAINED)
 COMPARED = (
     ("natural", UNTRAINED), ("sqrt", UNTRAINED), ("uniform", UNTRAINED), ("raw", UNTRAINED),
     ("natural", "raw"), ("sqrt", "natural"), ("uniform", "natural"), ("uniform", "sqrt"),
@@ -186,6 +190,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--images", type=int, default=nano().schedule.images)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--arms", nargs="*", choices=EVERY, help="measure only these, or none")
     args = parser.parse_args()
     out = args.out.resolve()
     os.environ.setdefault("HASHNEXT_HOME", str(out / "home"))
@@ -194,12 +199,14 @@ def main() -> None:
         experiment.prepare()
         right = {
             (arm, seed): experiment.correct(arm, seed)
-            for seed in range(args.seeds) for arm in (*ARMS, UNTRAINED)
+            for seed in range(args.seeds) for arm in (EVERY if args.arms is None else args.arms)
         }  # fmt: skip
+    if args.arms is not None:
+        return
     ids = [*right[UNTRAINED, 0]]
     arms = {
         arm: np.array([[right[arm, seed][i] for i in ids] for seed in range(args.seeds)], float)
-        for arm in (*ARMS, UNTRAINED)
+        for arm in EVERY
     }
     rare = rare_images(out / "shards", ids)
     figures = {"all": compare(arms, np.ones(len(ids), bool)), "rare": compare(arms, rare)}
