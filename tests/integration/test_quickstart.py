@@ -22,6 +22,9 @@ from jobs.quickstart import Quickstart
 
 pytestmark = pytest.mark.timeout(1500)
 REPO = Path(__file__).resolve().parents[2]
+LIMIT_S = 1080
+"""For the drawn posts: 360 s are allowed on two quiet cores. A lane of the tests has one of them,
+which doubles that, and half as much again is for busy machines."""
 
 
 def run(out: Path, *arguments: str) -> str:
@@ -55,7 +58,7 @@ def test_on_drawn_posts(tmp_path: Path) -> None:
         assert f"\n{line}" in said
     results = list((tmp_path / "out").glob("*/result.json"))
     assert len(results) == 7, "all stages but the registry's"
-    assert seconds < 540, "360 on two quiet cores, and half as much again on busy ones"
+    assert seconds < LIMIT_S
 
 
 @pytest.mark.slow
