@@ -46,7 +46,7 @@ class Quickstart:
     """Folder of all stages; a path."""
     num_posts: int = 3000
     """Posts to draw where there are no --posts."""
-    images: int = 12_000
+    images: int = 8_000
     """Length of the pretraining run, in images."""
     trial_images: int = 640
     """Length of each trial of the sweep, in images."""

@@ -34,11 +34,14 @@ OUTSIDE = (
 )  # fmt: skip
 for variable in OUTSIDE:
     os.environ.pop(variable, None)
-# Ray's workers see what is set before they start. Two test files run at a time, and two programs
-# of two threads each wait for each other. Nobody's key: the S3 server of the tests asks for one and
-# takes any; without the last, a machine that has none would be asked over the network.
+# Ray's workers see what is set before they start. Test files that run at a time share the cores:
+# two programs of two threads each would wait for each other. Nobody's key: the S3 server of the
+# tests asks for one and takes any; without the last, a machine that has none would be asked over
+# the network.
+LANES = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+CORES = str(max(1, (os.cpu_count() or 1) // LANES))
 os.environ |= {
-    "HASHNEXT_CORES": "1", "OMP_NUM_THREADS": "1",
+    "HASHNEXT_CORES": CORES, "OMP_NUM_THREADS": CORES,
     "AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing",
     "AWS_EC2_METADATA_DISABLED": "true",
 }  # fmt: skip

@@ -26,7 +26,11 @@ def session() -> Iterator[None]:
     Joins the cluster at `RAY_ADDRESS` when that is set (a submitted job finds it set); else starts
     a local Ray on loopback with its own folder and token, and stops it at the end. Inside another
     session it does nothing.
+
+    Raises:
+        ConfigError: HASHNEXT_CORES is no number above 0: a worker would notice only later.
     """
+    settings.cores()
     if ray.is_initialized():
         yield
         return

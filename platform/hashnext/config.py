@@ -39,7 +39,7 @@ class PretrainConfig:
     calibration: CalibrationConfig = field(default_factory=CalibrationConfig)
     """What the thresholds in the package promise."""
     bf16: bool = True
-    """Forward pass in bfloat16."""
+    """Forward pass in bfloat16, where the hardware multiplies it natively."""
     seed: int = 0
     """Seed of weights, order, crops, flips and augmentation."""
     checkpoint_images: int = 1_000_000

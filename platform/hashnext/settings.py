@@ -69,8 +69,8 @@ def test_data() -> Path:
 def cores() -> int:
     """Cores of this machine that networks may use.
 
-    Two programs that want all of them wait for each other far longer than twice as long; and in a
-    container `os.cpu_count` tells the machine's, not the container's.
+    Programs that each start a thread for every core wait for each other at the end of every layer;
+    and in a container `os.cpu_count` tells the machine's, not the container's.
 
     Raises:
         ConfigError: HASHNEXT_CORES is no number above 0.

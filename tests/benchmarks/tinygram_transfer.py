@@ -24,9 +24,8 @@ import json
 import os
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -35,7 +34,6 @@ from numpy.typing import NDArray
 
 from hashnext import cluster
 from hashnext.evaluation.baseline import PREDICTIONS
-from hashnext.evaluation.bootstrap import Interval, difference_interval, mean_interval
 from hashnext.hashtags.normalise import normalise
 from hashnext.hashtags.vocabulary import DECISIONS, LABELS, Vocabulary
 from hashnext.posts.identity import held_out, post_keys
@@ -46,6 +44,7 @@ from hashnext.settings import test_data
 from hashnext.shards.resampling import ResamplingConfig
 from hashnext.storage import Folder
 from jobs import prepare, pretrain, transfer, vocabulary
+from tests.benchmarks.arms import compare, show
 
 RARE_CLASSES = 100
 MIN_POSTS = 5
@@ -61,8 +60,6 @@ COMPARED = (
     ("natural", UNTRAINED), ("sqrt", UNTRAINED), ("uniform", UNTRAINED), ("raw", UNTRAINED),
     ("natural", "raw"), ("sqrt", "natural"), ("uniform", "natural"), ("uniform", "sqrt"),
 )  # fmt: skip
-
-Scores = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -145,45 +142,6 @@ def rare_images(shards: Path, ids: Sequence[str]) -> NDArray[np.bool_]:
     return np.array([class_of[i] in rare for i in ids])
 
 
-def compare(arms: dict[str, Scores], subset: NDArray[np.bool_]) -> dict[str, Any]:
-    """Top-1 of every arm and the paired differences over some test images.
-
-    Args:
-        arms: of each, what every seed got right, float64 (seeds, n).
-        subset: bool (n,).
-    """
-    means = {arm: scores[:, subset].mean(0) for arm, scores in arms.items()}
-    return {
-        "images": int(subset.sum()),
-        "top1": {arm: asdict(mean_interval(mean)) for arm, mean in means.items()},
-        "differences": {
-            f"{ours} - {theirs}": _difference(difference_interval(means[ours], means[theirs]))
-            | {"seeds": (arms[ours] - arms[theirs])[:, subset].mean(1).tolist()}
-            for ours, theirs in COMPARED
-        },
-    }
-
-
-def _difference(interval: Interval) -> dict[str, Any]:
-    return asdict(interval) | {"excludes_zero": interval.excludes_zero}
-
-
-def show(title: str, figures: dict[str, Any]) -> None:
-    """Print one subset's figures, in percent."""
-    print(f"\n{title}: {figures['images']:,} test images")
-    for arm, top1 in figures["top1"].items():
-        print(f"  {arm:<22} {_percent(top1, '')}")
-    for name, found in figures["differences"].items():
-        seeds = ", ".join(f"{100 * each:+.1f}" for each in found["seeds"])
-        verdict = "" if found["excludes_zero"] else "  includes 0"
-        print(f"  {name:<22} {_percent(found, '+')}  seeds {seeds}{verdict}")
-
-
-def _percent(found: dict[str, float], sign: str) -> str:
-    mean, low, high = (f"{100 * found[key]:{sign}.1f}" for key in ("mean", "low", "high"))
-    return f"{mean:>5} ({low} to {high})"
-
-
 def main() -> None:
     """Train and measure every arm and seed, compare, print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -209,7 +167,8 @@ def main() -> None:
         for arm in EVERY
     }
     rare = rare_images(out / "shards", ids)
-    figures = {"all": compare(arms, np.ones(len(ids), bool)), "rare": compare(arms, rare)}
+    every = np.ones(len(ids), bool)
+    figures = {"all": compare(arms, COMPARED, every), "rare": compare(arms, COMPARED, rare)}
     show("all classes", figures["all"])
     show(f"the {RARE_CLASSES} classes with the fewest posts", figures["rare"])
     (out / "figures.json").write_text(json.dumps(figures, indent=2))

@@ -46,7 +46,11 @@ def counted(source: PostSource, count: Tally) -> pa.Table:
     """The sum over units, each of them a share."""
     tables = (source.public_tags(unit) for unit in source.units)
     shares = (make_share(t["hashtags"], ~held_out(post_keys(t["post_id"]))) for t in tables)
-    return total(count(lists_of(share)) for share in shares).sort_by("key").combine_chunks()
+    return (
+        total(count(lists) for share in shares for lists in lists_of(share))
+        .sort_by("key")
+        .combine_chunks()
+    )
 
 
 def expected(posts: list[tuple[Tags, bool]]) -> dict[str | None, int]:

@@ -76,6 +76,12 @@ def test_pods_mount_the_shared_volume_and_read_the_settings(name: str) -> None:
         assert container["envFrom"] == [{"configMapRef": {"name": names["ConfigMap"]}}]
         assert pod["securityContext"] == {"fsGroup": 1000}, "the image's user may write there"
         assert container["resources"]["requests"] == container["resources"]["limits"]
+        assert container["env"] == [
+            {
+                "name": "HASHNEXT_CORES",
+                "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu"}},
+            }
+        ]
 
 
 def test_rayjob_runs_a_pretraining_that_its_job_accepts() -> None:

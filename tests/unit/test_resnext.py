@@ -9,7 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models import resnext50_32x4d, resnext101_32x8d
 
 from hashnext.errors import ConfigError
-from hashnext.models.resnext import ResNeXtConfig, build
+from hashnext.models.resnext import Pointwise, ResNeXtConfig, build
 from hashnext.recipes import RECIPES, recipe
 
 SMALL = ResNeXtConfig(blocks=(1, 1, 1, 1), groups=8)
@@ -66,6 +66,21 @@ def test_the_small_stem_keeps_the_resolution() -> None:
     model = build(replace(SMALL, small_stem=True), 10)
     assert isinstance(model.maxpool, nn.Identity)
     assert model.layer1(model.conv1(torch.zeros(1, 3, 32, 32))).shape[-1] == 32
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("side", [1, 4, 7])
+def test_a_pointwise_convolution_is_a_convolution(stride: int, side: int) -> None:
+    theirs = nn.Conv2d(6, 10, 1, stride, bias=False)
+    ours = Pointwise.of(theirs)
+    images = torch.randn(3, 6, side, side).to(memory_format=torch.channels_last)
+    found = []
+    for conv in (theirs, ours):
+        seen = images.clone().requires_grad_()
+        out = conv(seen)
+        found.append((out, *torch.autograd.grad(out.square().sum(), [seen, conv.weight])))
+    assert found[1][0].is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(found[1], found[0])
 
 
 def test_residual_branches_start_at_zero() -> None:

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from hashnext import settings
+from hashnext import cluster, settings
 from hashnext.errors import ConfigError
 
 
@@ -20,3 +20,5 @@ def test_no_number_of_cores(monkeypatch: pytest.MonkeyPatch, value: str) -> None
     monkeypatch.setenv("HASHNEXT_CORES", value)
     with pytest.raises(ConfigError, match=f"HASHNEXT_CORES = '{value}': must be a whole number"):
         settings.cores()
+    with pytest.raises(ConfigError, match="HASHNEXT_CORES"), cluster.session():
+        raise AssertionError("a worker would be the first to notice")

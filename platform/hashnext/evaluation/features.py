@@ -5,7 +5,7 @@ The images come batch by batch, so that they need not all be in memory.
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from functools import partial
 from typing import Protocol
 
@@ -17,6 +17,7 @@ from hashnext import progress, settings
 from hashnext.errors import DataError
 from hashnext.evaluation.crops import quick_crop
 from hashnext.images.decode import RGB, ImageRejected
+from hashnext.models.precision import autocast
 from hashnext.models.preprocess import Preprocess
 from hashnext.models.resnext import ResNeXt
 
@@ -74,7 +75,7 @@ def forward(
     Raises:
         DataError: an image cannot be decoded; the message names its id.
     """
-    device = pick_device()
+    device = ready_device()
     model.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     crop = crop or partial(quick_crop, size=preprocess.size, crop_fraction=preprocess.crop_fraction)
     results: list[Tensor] = []
@@ -108,20 +109,16 @@ def decode_cropped(images: Sequence[bytes], ids: Sequence[str], crop: Crop) -> I
 
 
 def pick_device() -> torch.device:
-    """The accelerator if there is one, else the CPU with the cores that may be used."""
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    torch.set_num_threads(settings.cores())  # Ray sets one thread per logical CPU asked for
-    return torch.device("cpu")
+    """The accelerator if there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def autocast(device: torch.device) -> AbstractContextManager[object]:
-    """bfloat16 where the hardware multiplies it natively; emulated, it would be slower."""
-    if device.type == "cuda":
-        native = torch.cuda.is_bf16_supported(including_emulation=False)
-    else:
-        native = bool(torch.cpu._is_avx512_bf16_supported())  # torch 2.11 has no public one
-    return torch.autocast(device.type, torch.bfloat16, enabled=native)
+def ready_device() -> torch.device:
+    """The device to work on; if it is the CPU, torch's threads are set to `settings.cores`."""
+    device = pick_device()
+    if device.type == "cpu":
+        torch.set_num_threads(settings.cores())  # Ray sets one thread per logical CPU asked for
+    return device
 
 
 def _batches(images: EncodedImages, crop: Crop, size: int) -> Iterator[tuple[int, Tensor]]:

@@ -18,7 +18,7 @@ from torch import Tensor
 from hashnext.errors import ConfigError
 from hashnext.evaluation.bootstrap import class_mean_interval, mean_interval
 from hashnext.evaluation.feature_cache import cached_features
-from hashnext.evaluation.features import pick_device
+from hashnext.evaluation.features import ready_device
 from hashnext.evaluation.labelled import LabelledSet
 from hashnext.evaluation.probe import fit_probe
 from hashnext.evaluation.scores import accuracy_figures, per_class
@@ -78,7 +78,7 @@ def few_shot_transfer(
     _check_classes(task.train, config)
     train = cached_features(model, preprocess, task.train)
     test = cached_features(model, preprocess, task.test)
-    features, queries = (found.features.to(pick_device()) for found in (train, test))
+    features, queries = (found.features.to(ready_device()) for found in (train, test))
     scores = {shots: _score(features, queries, task, shots, config, seed) for shots in config.shots}
     labels, headline = task.test.labels, scores[config.shots[-1]]
     figures = headline.figures(labels) | {

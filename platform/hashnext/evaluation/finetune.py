@@ -16,8 +16,9 @@ from torch.nn.functional import cross_entropy
 from hashnext import progress
 from hashnext.errors import ConfigError
 from hashnext.evaluation.crops import quick_crop
-from hashnext.evaluation.features import autocast, decode_cropped, pick_device
+from hashnext.evaluation.features import decode_cropped, ready_device
 from hashnext.evaluation.labelled import LabelledSet
+from hashnext.models.precision import autocast
 from hashnext.models.preprocess import Preprocess
 from hashnext.models.resnext import FEATURES, ResNeXt
 
@@ -72,7 +73,7 @@ def finetune(
         learning_rate: the initial one.
         seed: of the head, the order, the crops and the flips.
     """
-    device, generator = pick_device(), torch.Generator().manual_seed(seed)
+    device, generator = ready_device(), torch.Generator().manual_seed(seed)
     tuned = _with_new_head(model, train.num_classes, generator)
     tuned.to(device, memory_format=torch.channels_last).train()
     pixels = _decode_whole(train, preprocess)

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from hashnext.evaluation.feature_cache import cached_features
-from hashnext.evaluation.features import pick_device
+from hashnext.evaluation.features import ready_device
 from hashnext.evaluation.transfer import Transfer, TransferTask, report, targets_of
 from hashnext.models.preprocess import Preprocess
 from hashnext.models.resnext import ResNeXt
@@ -30,7 +30,7 @@ def knn_transfer(model: ResNeXt, preprocess: Preprocess, task: TransferTask) -> 
     Raises:
         DataError: an image cannot be decoded; the message names its id.
     """
-    started, device = time.monotonic(), pick_device()
+    started, device = time.monotonic(), ready_device()
     train = cached_features(model, preprocess, task.train)
     test = cached_features(model, preprocess, task.test)
     bank, targets = train.features.to(device), targets_of(task.train).to(device)

@@ -16,8 +16,9 @@ from torch import Tensor
 
 from hashnext import cluster
 from hashnext.evaluation.crops import decode_crops
-from hashnext.evaluation.features import BATCH, autocast, pick_device
+from hashnext.evaluation.features import BATCH, ready_device
 from hashnext.evaluation.labelled import LabelledSet
+from hashnext.models.precision import autocast
 from hashnext.models.preprocess import Preprocess
 from hashnext.models.resnext import ResNeXt
 from hashnext.progress import meter
@@ -60,7 +61,7 @@ class Extractor:
     """Ray Data actor: crops in, features out."""
 
     def __init__(self, model: Any, preprocess: Preprocess) -> None:
-        self.device, self.preprocess = pick_device(), preprocess
+        self.device, self.preprocess = ready_device(), preprocess
         self.model: ResNeXt = ray.get(model)
         self.model.to(self.device, memory_format=torch.channels_last).eval()
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from hashnext.errors import DataError
 from hashnext.evaluation.feature_cache import cached_features
-from hashnext.evaluation.features import extract_features, forward, pick_device
+from hashnext.evaluation.features import extract_features, forward, ready_device
 from hashnext.evaluation.finetune import FinetuneConfig, finetune
 from hashnext.evaluation.labelled import LabelledSet
 from hashnext.evaluation.probe import Selected, fit_probe, select_probe
@@ -67,7 +67,7 @@ def probe_transfer(model: ResNeXt, preprocess: Preprocess, task: TransferTask) -
         DataError: an image cannot be decoded; the message names its id.
     """
     started = time.monotonic()
-    device, targets = pick_device(), targets_of(task.train)
+    device, targets = ready_device(), targets_of(task.train)
     train = cached_features(model, preprocess, task.train)
     test = cached_features(model, preprocess, task.test)
     features = train.features.to(device)
@@ -119,7 +119,7 @@ def selection_score(model: ResNeXt, preprocess: Preprocess, train: LabelledSet) 
     Raises:
         DataError: an image cannot be decoded; the message names its id.
     """
-    features = extract_features(model, preprocess, train).to(pick_device())
+    features = extract_features(model, preprocess, train).to(ready_device())
     selected = _select(features, train)
     return {"selection_top1": selected.top1, "regularisation": selected.probe.regularisation}
 

@@ -6,7 +6,7 @@ too small. Private posts are never read and held-out ones not kept; the hashtags
 posts carry are known all the same.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -15,6 +15,7 @@ import pyarrow as pa
 import ray
 from numpy.typing import NDArray
 
+from hashnext.hashtags.normalise import normalised
 from hashnext.posts.identity import held_out, post_keys
 from hashnext.posts.readers import PostSource
 from hashnext.posts.schema import Unit
@@ -47,11 +48,14 @@ def share_out(units: Sequence[Unit]) -> list[NDArray[np.int64]]:
     return np.split(np.arange(len(units)), np.flatnonzero(np.diff(pieces)) + 1)
 
 
-def lists_of(share: pa.Table) -> TagLists:
-    """The training posts of a share: the different tags of each as written."""
-    lengths, codes = (share[name].chunk(0).values.to_numpy() for name in ("lengths", "codes"))
-    rows = np.repeat(np.arange(len(lengths)), lengths)
-    return TagLists(rows, codes, share["tags"].chunk(0).values, len(lengths))
+def lists_of(shares: pa.Table) -> Iterator[TagLists]:
+    """The training posts of each share: the different tags of each post as written."""
+    for row in range(shares.num_rows):
+        tags, known, lengths, codes = (
+            shares[name][row].values for name in ("tags", "normalised", "lengths", "codes")
+        )
+        rows = np.repeat(np.arange(len(lengths)), lengths.to_numpy())
+        yield TagLists(rows, codes.to_numpy(), tags, len(lengths), known)
 
 
 def make_share(tags: pa.ListArray | pa.ChunkedArray, training: NDArray[np.bool_]) -> pa.Table:
@@ -62,8 +66,9 @@ def make_share(tags: pa.ListArray | pa.ChunkedArray, training: NDArray[np.bool_]
         training: false for held-out posts, bool (n,).
 
     Returns:
-        One row: `tags` list<string>, the distinct ones, `lengths` list<int32>, how many different
-        ones each training post has, and `codes` list<int32>, their places in `tags`.
+        One row: `tags` list<string>, the distinct ones, `normalised` list<string>, the same
+        normalised, `lengths` list<int32>, how many different ones each training post has, and
+        `codes` list<int32>, their places in `tags`.
     """
     lists = encode(tags)
     kept, size = training[lists.rows], max(len(lists.distinct), 1)
@@ -71,9 +76,13 @@ def make_share(tags: pa.ListArray | pa.ChunkedArray, training: NDArray[np.bool_]
     keys = np.sort(numbers[lists.rows[kept]] * size + lists.codes[kept])
     rows, codes = np.divmod(keys[np.diff(keys, prepend=-1) != 0], size)
     lengths = np.bincount(rows, minlength=np.count_nonzero(training))
-    columns = {"tags": lists.distinct, "lengths": lengths, "codes": codes}
-    kinds = {"tags": pa.string(), "lengths": pa.int32(), "codes": pa.int32()}
-    return pa.table({name: _one_row(pa.array(columns[name], kinds[name])) for name in columns})
+    columns = {
+        "tags": lists.distinct,
+        "normalised": pa.array(map(normalised, lists.distinct.to_pylist()), pa.string()),
+        "lengths": pa.array(lengths, pa.int32()),
+        "codes": pa.array(codes, pa.int32()),
+    }
+    return pa.table({name: _one_row(column) for name, column in columns.items()})
 
 
 def _one_row(values: pa.Array) -> pa.ListArray:

@@ -17,6 +17,9 @@ from hashnext.hashtags.corpus import Corpus, lists_of
 from hashnext.hashtags.view import LabelView, spans
 from hashnext.posts.tags import TagLists
 
+TASK_SHARES = 3
+"""Shares that a Ray task counts in: Ray Data looks for finished tasks ten times a second."""
+
 
 class Tally(Protocol):
     """Counts something in some training posts; picklable."""
@@ -28,7 +31,7 @@ class Tally(Protocol):
 def tally(corpus: Corpus, count: Tally) -> pa.Table:
     """Sums of `count` over the posts of a corpus: `key` and its columns, sorted by key."""
     parts = corpus.shares.map_batches(
-        partial(_tally_share, count=count), batch_size=None, batch_format="pyarrow"
+        partial(_tally_shares, count=count), batch_size=TASK_SHARES, batch_format="pyarrow"
     )
     return total(parts.iter_batches(batch_size=None, batch_format="pyarrow")).sort_by("key")
 
@@ -97,8 +100,8 @@ class CountLabels:
         })  # fmt: skip
 
 
-def _tally_share(share: pa.Table, count: Tally) -> pa.Table:
-    return count(lists_of(share))
+def _tally_shares(shares: pa.Table, count: Tally) -> pa.Table:
+    return total(count(lists) for lists in lists_of(shares))
 
 
 def total(parts: Iterable[pa.Table]) -> pa.Table:

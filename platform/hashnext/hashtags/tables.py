@@ -12,6 +12,9 @@ from hashnext.hashtags.senses import Scores
 from hashnext.hashtags.usage import Use
 from hashnext.hashtags.vocabulary import DECISIONS, LABELS, SENSES, USAGE
 
+NO_SYNSET = -1
+"""In the place of a synset's number where a tag names none."""
+
 
 def label_table(posts: Mapping[str, int], chosen: Mapping[str, int], lexicon: Lexicon) -> pa.Table:
     """A label for every synset chosen, by synset; `posts` are those of normalised tags."""
@@ -38,19 +41,19 @@ def decision_table(
 ) -> pa.Table:
     """A decision for every hashtag as written, those on most posts first."""
     label = {synset: index for index, synset in enumerate(sorted(set(chosen.values())))}
-    rows = []
-    for raw in sorted(written, key=lambda raw: (-written[raw], raw)):
-        tag = normalised(raw)
-        reading, synset = readings[tag], chosen.get(tag)
-        reason = reading.reason
-        if synset is not None:
-            reason = f"names {lexicon.wnid(synset)} ({lexicon.name(synset)})"
-        found = reading.match
-        confidence = found.confidence if found else 0.0
-        rule = found.rule if found else "none"
-        label_id = None if synset is None else label[synset]
-        rows.append((raw, tag, written[raw], label_id, rule, confidence, reason))
-    return _table(DECISIONS, list(zip(*rows, strict=True)))
+    named = {synset: f"names {lexicon.wnid(synset)} ({lexicon.name(synset)})" for synset in label}
+    raws = sorted(written, key=lambda raw: (-written[raw], raw))
+    tags = [normalised(raw) for raw in raws]
+    synsets = [chosen.get(tag, NO_SYNSET) for tag in tags]
+    found = [readings[tag] for tag in tags]
+    matches = [reading.match for reading in found]
+    columns = [
+        raws, tags, [written[raw] for raw in raws], [label.get(synset) for synset in synsets],
+        [match.rule if match else "none" for match in matches],
+        [match.confidence if match else 0.0 for match in matches],
+        [named.get(s, reading.reason) for s, reading in zip(synsets, found, strict=True)],
+    ]  # fmt: skip
+    return _table(DECISIONS, columns)
 
 
 def sense_table(

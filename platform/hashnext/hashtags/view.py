@@ -13,6 +13,7 @@ from typing import Literal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from hashnext.hashtags.normalise import normalised
@@ -68,9 +69,12 @@ class LabelView:
 
     def _keys(self, lists: TagLists) -> NDArray[np.int64]:
         """row * V + label of every label met, ascending and unique."""
-        label_of, tags = self.label_of, lists.distinct.to_pylist()
-        lookup = np.array([label_of.get(normalised(tag), -1) for tag in tags], np.int64)
-        ids = lookup[lists.codes]
+        tags = lists.normalised
+        if tags is None:
+            tags = pa.array(map(normalised, lists.distinct.to_pylist()), pa.string())
+        places = pc.fill_null(pc.index_in(tags, pa.array(self.label_of, pa.string())), -1)
+        numbers = np.array([*self.label_of.values(), -1], np.int64)  # the last where none is found
+        ids = numbers[places.to_numpy()][lists.codes]
         found = ids >= 0
         return sorted_unique(lists.rows[found] * self.num_labels + ids[found])
 

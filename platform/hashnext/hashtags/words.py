@@ -26,7 +26,9 @@ CORPUS_WORDS = 1_024_908_267_229.0
 MAX_WORD = 20
 """Letters of the longest word looked for."""
 BEGINNING = 5
-"""Letters by which it is known how long a word can be: most places begin none."""
+"""Letters by which it is known how long a word can be: most places begin no word longer."""
+SHORT = tuple(range(1, BEGINNING))
+"""Letters of the words that are looked for everywhere."""
 UNKNOWN = 5.0
 """-log10 of the share of unknown words among all words; each of their letters costs 1 more."""
 PER_WORD = 0.5
@@ -60,17 +62,20 @@ class Words:
         return Words(dict.fromkeys(words, ADDED_COST) | dict(self.costs), self.costs_after)
 
     @cached_property
-    def longest(self) -> dict[str, int]:
-        """Letters of the longest word of those that begin with the same `BEGINNING` letters."""
+    def lengths(self) -> dict[str, tuple[int, ...]]:
+        """Of the words that begin with the same `BEGINNING` letters, how many letters they have."""
         words = pa.array(self.costs, pa.string())
-        words = words.filter(pc.greater_equal(pc.utf8_length(words), BEGINNING))
-        table = pa.table({
-            "beginning": pc.utf8_slice_codeunits(words, 0, BEGINNING),
-            "letters": pc.min_element_wise(pc.utf8_length(words), MAX_WORD),
-        })  # fmt: skip
-        longest = table.group_by("beginning").aggregate([("letters", "max")])
-        columns = (longest[name].to_pylist() for name in ("beginning", "letters_max"))
-        return dict(zip(*columns, strict=True))
+        letters = pc.utf8_length(words)
+        fits = pc.and_(pc.greater_equal(letters, BEGINNING), pc.less_equal(letters, MAX_WORD))
+        beginnings = pc.utf8_slice_codeunits(words.filter(fits), 0, BEGINNING)
+        table = pa.table({"beginning": beginnings, "letters": letters.filter(fits)})
+        # A set of lengths is a number with a bit for each, of which there are few different ones.
+        pairs = table.group_by(["beginning", "letters"], use_threads=False).aggregate([])
+        pairs = pairs.set_column(1, "set", pc.shift_left(pa.scalar(1), pairs["letters"]))
+        sets = pairs.group_by("beginning", use_threads=False).aggregate([("set", "sum")])
+        beginning, found = (sets[name].to_pylist() for name in ("beginning", "set_sum"))
+        lengths = {one: _members(one) for one in set(found)}
+        return dict(zip(beginning, map(lengths.__getitem__, found), strict=True))
 
     def split(self, tag: str) -> list[str]:
         """The words of a tag as written, lower case: `season1Episode2` as season 1 episode 2."""
@@ -98,9 +103,11 @@ class Words:
 
     def _add_words(self, text: str, start: int, best: "_Step", found: list[list["_Step"]]) -> None:
         """The cheapest way to every known word that starts here, after the best way to here."""
-        beginning = text[start : start + BEGINNING]
-        longest = self.longest.get(beginning, BEGINNING - 1)
-        for end in range(start + 1, min(start + longest, len(text)) + 1):
+        lengths = self.lengths.get(text[start : start + BEGINNING], ())
+        for letters in (*SHORT, *lengths):
+            end = start + letters
+            if end >= len(found):
+                break
             word = text[start:end]
             alone = self.costs.get(word)
             if alone is not None:
@@ -120,6 +127,11 @@ def _cheaper(
         if together is not None and step[0] + together < cost:
             before, cost = step, step[0] + together
     return before, cost
+
+
+def _members(numbers: int) -> tuple[int, ...]:
+    """The places of the bits of a number, ascending."""
+    return tuple(place for place in range(numbers.bit_length()) if numbers >> place & 1)
 
 
 def _words(step: "_Step | None") -> list[str]:

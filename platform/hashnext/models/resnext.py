@@ -1,8 +1,8 @@
 """ResNeXt (Xie et al., CVPR 2017) as the hashtag paper used it.
 
 torchvision's own `ResNet` does the work, so parameter names are torchvision's and published
-weights load. What is added: a configuration, a stem for small images, a head for many labels, and
-`features`.
+weights load. What is added: a configuration, a stem for small images, a head for many labels,
+quicker 1x1 convolutions on CPUs, and `features`.
 """
 
 from dataclasses import dataclass
@@ -57,6 +57,32 @@ class FactorisedHead(nn.Linear):
         return super().forward(self.reduce(features))
 
 
+class Pointwise(nn.Conv2d):
+    """A 1x1 convolution without bias, which on a CPU is computed as the matrix product that it is.
+
+    The convolutions of oneDNN take several times longer where maps are small or the stride is 2
+    (`tests.benchmarks.train_step`, ours beside timm's). Images should be channels last.
+    """
+
+    @classmethod
+    def of(cls, conv: nn.Conv2d) -> "Pointwise":
+        """The same convolution, with the same parameter."""
+        channels = conv.in_channels, conv.out_channels
+        found = cls(*channels, 1, (conv.stride[0], conv.stride[1]), bias=False, device="meta")
+        found.weight = conv.weight
+        return found
+
+    def forward(self, images: Tensor) -> Tensor:
+        """float (N, out, H / stride, W / stride) of (N, in, H, W)."""
+        if images.device.type != "cpu":
+            return super().forward(images)
+        down, right = self.stride
+        picked = images[:, :, ::down, ::right].permute(0, 2, 3, 1)
+        # Not `linear` of four dimensions: without gradients that is very slow in bfloat16.
+        pixels = picked.reshape(-1, self.in_channels) @ self.weight.flatten(1).t()
+        return pixels.view(*picked.shape[:3], self.out_channels).permute(0, 3, 1, 2)
+
+
 class ResNeXt(ResNet):  # type: ignore[misc]  # torchvision ships no types
     """torchvision's ResNet with bottleneck blocks, plus `features`."""
 
@@ -75,6 +101,10 @@ class ResNeXt(ResNet):  # type: ignore[misc]  # torchvision ships no types
             self.maxpool = nn.Identity()
         if config.head_rank is not None:
             self.fc: nn.Linear = FactorisedHead(config.head_rank, num_labels)
+        for parent in list(self.modules()):
+            for name, child in parent.named_children():
+                if isinstance(child, nn.Conv2d) and child.kernel_size == (1, 1):
+                    setattr(parent, name, Pointwise.of(child))
 
     def features(self, images: Tensor) -> Tensor:
         """Pooled features before the label head.

@@ -26,6 +26,8 @@ class TagLists:
     """The tags, (V,), each once; those of other lists may be among them."""
     size: int
     """Number of lists, the empty ones included."""
+    normalised: pa.StringArray | None = None
+    """What `distinct` becomes when normalised, (V,), where that is known already."""
 
 
 def encode(hashtags: pa.ListArray | pa.ChunkedArray) -> TagLists:

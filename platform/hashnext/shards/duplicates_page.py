@@ -63,7 +63,8 @@ class Copy:
     def detail(self) -> str:
         """What it is a copy of, for the quarantine."""
         where = f"{self.reference.name}: " if self.reference else ""
-        return f"{where}{self.kept_id}, {self.distance} bits apart"
+        bits = "1 bit" if self.distance == 1 else f"{self.distance} bits"
+        return f"{where}{self.kept_id}, {bits} apart"
 
 
 def preview(data: bytes) -> bytes:

@@ -1,6 +1,7 @@
 """Pretraining as the driver sees it: shards and vocabulary in, model package out."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -88,25 +89,16 @@ def plan(
     manifest = Manifest.read(shards)
     index = build_index(shards, manifest, vocabulary.view())
     _refuse_tombstoned(shards, index)
-    held_out = index.held_out
-    training = index.subset(~held_out)
-    if not len(training):
-        raise DataError(f"shards {shards.location}: no post carries a label of the vocabulary")
-    training = with_noise(training, config.label_noise, config.seed)
+    training, evaluation = _split(config, shards, index)
     frequencies = vocabulary.frequencies()
     resampling = resample(config.resampling, frequencies, training.rarest(frequencies))
-
-    def over(part: LabelIndex, factors: np.ndarray[Any, np.dtype[np.float64]]) -> TrainingSet:
-        return TrainingSet(
-            shards=shards, manifest=manifest, index=part, factors=factors, seed=config.seed,
-            config=config.stream,
-        )  # fmt: skip
-
-    evaluation = index.subset(held_out)
+    over = partial(
+        TrainingSet, shards=shards, manifest=manifest, seed=config.seed, config=config.stream
+    )
     run = Run(
         config=config,
-        training=over(training, resampling.factors),
-        held_out=over(evaluation, np.ones(len(evaluation))),
+        training=over(index=training, factors=resampling.factors),
+        held_out=over(index=evaluation, factors=np.ones(len(evaluation))),
         num_labels=vocabulary.num_labels,
         label_posts=vocabulary.labels["posts"].to_pylist(),
         label_names=LabelNames.of(vocabulary),
@@ -119,6 +111,16 @@ def plan(
         run=run, vocabulary=vocabulary, resampling=resampling, posts=manifest.rows,
         unlabelled=index.unlabelled, loaded=loaded,
     )  # fmt: skip
+
+
+def _split(
+    config: PretrainConfig, shards: Folder, index: LabelIndex
+) -> tuple[LabelIndex, LabelIndex]:
+    """The posts to train on, with the noise asked for, and those held out."""
+    training = index.subset(~index.held_out)
+    if not len(training):
+        raise DataError(f"shards {shards.location}: no post carries a label of the vocabulary")
+    return with_noise(training, config.label_noise, config.seed), index.subset(index.held_out)
 
 
 def _shares(config: PretrainConfig, vocabulary: Vocabulary) -> NDArray[np.float32] | None:

@@ -1,12 +1,14 @@
 """One optimiser step on one device: augment, forward, loss, backward, update."""
 
 import math
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from hashnext.config import PretrainConfig
+from hashnext.models.precision import autocast
 from hashnext.models.preprocess import Preprocess
 from hashnext.training.augment import Mix, blend, colour_factors, draw_mix, jitter
 from hashnext.training.loss import Targets, loss, target_entropy
@@ -72,7 +74,7 @@ class Stepper:
 
     def logits(self, images: Tensor) -> Tensor:
         """Forward pass of (b, size, size, 3), 0 to 255."""
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bf16):
+        with autocast(self.device) if self.config.bf16 else nullcontext():
             return self.model(self.preprocess.normalise(images))  # type: ignore[no-any-return]
 
     def _backward(
