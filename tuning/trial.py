@@ -27,19 +27,18 @@ def trainable(
 
     `share` trials at a time share the cores of a node.
     """
-    threads = max(1, settings.cores() // share)
     folder = Path(out) / TRIALS / point["name"]
-    ray.tune.report(run_trial(plans[point["name"]], probe, folder, threads))
+    with settings.sharing_cores(share):
+        ray.tune.report(run_trial(plans[point["name"]], probe, folder))
 
 
-def run_trial(plan: Plan, probe: LabelledSet, folder: Path, threads: int) -> dict[str, Any]:
+def run_trial(plan: Plan, probe: LabelledSet, folder: Path) -> dict[str, Any]:
     """Run a trial to its score, or return the score that it has already.
 
     Args:
         plan: the run, with the trial's vocabulary and resampling.
         probe: labelled training images of the transfer probe; its test set is not touched.
         folder: the trial's folder.
-        threads: CPU threads for the network.
 
     Returns:
         selection_top1, held-out metrics, labels, seconds and what else the leaderboard shows.
@@ -47,7 +46,7 @@ def run_trial(plan: Plan, probe: LabelledSet, folder: Path, threads: int) -> dic
     if (folder / TRIAL).exists():
         return dict(json.loads((folder / TRIAL).read_text()))
     started = time.monotonic()
-    outcome, weights = run_locally(plan.run, folder / "checkpoints", threads)
+    outcome, weights = run_locally(plan.run, folder / "checkpoints")
     package(plan, outcome, weights, Folder.at(folder))
     model = ModelPackage.open(str(folder / PACKAGE))
     result = {

@@ -13,10 +13,13 @@
 
 import os
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from hashnext.errors import ConfigError
 
+CORES = "HASHNEXT_CORES"
 ADDRESSES = (
     "MLFLOW_TRACKING_URI", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION",
     "AWS_DEFAULT_REGION",
@@ -75,10 +78,24 @@ def cores() -> int:
     Raises:
         ConfigError: HASHNEXT_CORES is no number above 0.
     """
-    value = os.environ.get("HASHNEXT_CORES") or str(os.cpu_count() or 1)
+    value = os.environ.get(CORES) or str(os.cpu_count() or 1)
     if not value.isdecimal() or int(value) < 1:
-        raise ConfigError("HASHNEXT_CORES", value, "must be a whole number above 0")
+        raise ConfigError(CORES, value, "must be a whole number above 0")
     return int(value)
+
+
+@contextmanager
+def sharing_cores(programs: int) -> Iterator[None]:
+    """Let `cores` tell this process its share, at least 1, where so many use the machine."""
+    before = os.environ.get(CORES)
+    os.environ[CORES] = str(max(1, cores() // programs))
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[CORES]
+        else:
+            os.environ[CORES] = before
 
 
 def git_commit() -> str:
@@ -104,6 +121,6 @@ def job_environment() -> dict[str, str]:
     their own, and their own number of cores.
     """
     ours = {key: value for key, value in os.environ.items() if key.startswith("HASHNEXT_")}
-    ours.pop("HASHNEXT_CORES", None)
+    ours.pop(CORES, None)
     ours |= {key: os.environ[key] for key in ADDRESSES if os.environ.get(key)}
     return ours | {"HASHNEXT_GIT_COMMIT": git_commit()}

@@ -41,7 +41,7 @@ def test_the_policy_on_hypernyms_reaches_the_loss(corpus: Corpus, tmp_path: Path
     assert plans[0].run.label_weights is None
     assert plans[1].run.label_weights is not None
     assert len(plans[1].run.label_weights) == weighted.num_labels
-    outcome, _ = run_locally(plans[1].run, tmp_path, threads=2)
+    outcome, _ = run_locally(plans[1].run, tmp_path)
     assert outcome.samples == 128
 
 

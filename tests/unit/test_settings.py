@@ -22,3 +22,17 @@ def test_no_number_of_cores(monkeypatch: pytest.MonkeyPatch, value: str) -> None
         settings.cores()
     with pytest.raises(ConfigError, match="HASHNEXT_CORES"), cluster.session():
         raise AssertionError("a worker would be the first to notice")
+
+
+@pytest.mark.parametrize(("programs", "share"), [(1, 3), (2, 1), (4, 1)])
+def test_programs_share_the_cores(
+    monkeypatch: pytest.MonkeyPatch, programs: int, share: int
+) -> None:
+    monkeypatch.setenv("HASHNEXT_CORES", "3")
+    with settings.sharing_cores(programs):
+        assert settings.cores() == share
+    assert settings.cores() == 3
+    monkeypatch.delenv("HASHNEXT_CORES")
+    with settings.sharing_cores(1):
+        assert settings.cores() == os.cpu_count()
+    assert "HASHNEXT_CORES" not in os.environ

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import asdict, replace
+from itertools import chain
 
 import numpy as np
 import pyarrow as pa
@@ -133,7 +134,7 @@ def _weigh(corpus: Corpus, readings: Readings, num_posts: int) -> Scores:
         for tags in by_sense.values()
         for other in tags
     }
-    pairs |= {(tag, tag) for pair in pairs for tag in pair}
+    pairs |= {(tag, tag) for tag in set(chain.from_iterable(pairs))}
     return senses.weigh(readings, kin, _together(corpus, pairs), num_posts)
 
 
@@ -143,8 +144,8 @@ def _together(corpus: Corpus, pairs: set[tuple[str, str]]) -> dict[tuple[str, st
         return {}
     tags = sorted({tag for pair in pairs for tag in pair})
     number = {tag: index for index, tag in enumerate(tags)}
-    ends = np.sort([(number[one], number[other]) for one, other in pairs], axis=1)
-    keys = ends[:, 0] * len(tags) + ends[:, 1]
+    ones, others = (np.array([number[pair[end]] for pair in pairs]) for end in (0, 1))
+    keys = np.minimum(ones, others) * len(tags) + np.maximum(ones, others)
     counts = tally(corpus, CountTogether(numbering(tags), sorted_unique(keys)))
     posts = dict(zip(counts["key"].to_pylist(), counts["posts"].to_pylist(), strict=True))
     return {pair: posts.get(key, 0) for pair, key in zip(pairs, keys.tolist(), strict=True)}

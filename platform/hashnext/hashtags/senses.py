@@ -24,10 +24,8 @@ Company = dict[str, dict[int, set[str]]]
 
 def company(readings: Mapping[str, Reading], lexicon: Lexicon) -> Company:
     """The tags whose presence speaks for one candidate of an ambiguous tag, by kinship of nouns."""
-    above = {
-        synset: {synset, *lexicon.ancestors(synset)}
-        for reading in readings.values() for synset in reading.shares
-    }  # fmt: skip
+    synsets = {synset for reading in readings.values() for synset in reading.shares}
+    above = {synset: {synset, *lexicon.ancestors(synset)} for synset in synsets}
     naming: dict[int, set[str]] = defaultdict(set)
     below: dict[int, set[str]] = defaultdict(set)
     for tag, reading in readings.items():

@@ -3,10 +3,11 @@
 import shutil
 import sys
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from hashnext import settings
 from hashnext.errors import StateError
 from hashnext.training import checkpoint
 from hashnext.training.loop import Metrics, Wish, Write
@@ -22,7 +23,7 @@ class LocalSurroundings:
 
     folder: Path
     """Where checkpoints go; the latest one is kept."""
-    threads: int
+    threads: int = field(default_factory=settings.cores)
     rank: int = 0
     world: int = 1
     neighbours: int = 1
@@ -75,7 +76,7 @@ class LocalSurroundings:
         return None
 
 
-def run_locally(run: Run, folder: Path, threads: int) -> tuple[Outcome, Path]:
+def run_locally(run: Run, folder: Path) -> tuple[Outcome, Path]:
     """Run to the end in this process, continuing from what `folder` holds.
 
     Needs a Ray session, because the stream is Ray Data's.
@@ -83,12 +84,11 @@ def run_locally(run: Run, folder: Path, threads: int) -> tuple[Outcome, Path]:
     Args:
         run: what to compute.
         folder: where checkpoints go.
-        threads: CPU threads for the network.
 
     Returns:
         The outcome and the folder of the last checkpoint.
     """
-    around = LocalSurroundings(folder, threads)
+    around = LocalSurroundings(folder)
     earlier = around.latest()
     outcome = work(run, around, checkpoint.load(earlier) if earlier else None)
     last = around.latest()
