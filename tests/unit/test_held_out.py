@@ -2,6 +2,8 @@
 
 import io
 import json
+import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -67,6 +69,17 @@ def test_each_half_gets_the_temperature_of_the_other() -> None:
     assert found[~half] == pytest.approx(4, rel=0.2)
     alone = cross_fitted(posts, np.ones(2_000, bool))
     assert len(set(alone.tolist())) == 1
+
+
+def test_sigmoids_promise_that_the_first_prediction_is_right_at_all() -> None:
+    posts = replace(predictions([[0, 1], [0], [1]], torch.eye(6)[:3]), activation="sigmoid")
+    found = reliability(posts, np.full(3, 0.5))
+    assert found.confidence == pytest.approx([1 / (1 + math.exp(-2))])
+    assert found.target == found.right == pytest.approx([1 / 3])
+    report = reported([posts])
+    assert report is not None
+    assert report.calibration_document()["activation"] == "sigmoid"
+    assert posts.where(np.array([True, False, True])).activation == "sigmoid"
 
 
 def test_workers_predictions_are_reported_together(overconfident: HeldOutReport) -> None:

@@ -134,6 +134,13 @@ def test_the_temperature_must_be_a_positive_number(copy: Path, temperature: obje
         ModelPackage.open(str(copy))
 
 
+@pytest.mark.parametrize("activation", ["relu", None, 1])
+def test_an_activation_that_is_none_is_refused(copy: Path, activation: object) -> None:
+    _rewrite(copy, CALIBRATION, {"temperature": 1.0, "activation": activation})
+    with pytest.raises(ConfigError, match=r"calibration\.activation.*softmax or sigmoid"):
+        ModelPackage.open(str(copy))
+
+
 def test_thresholds_go_with_the_package_and_old_ones_have_none(
     tiny_package: ModelPackage, copy: Path
 ) -> None:
@@ -228,3 +235,14 @@ def _rewrite(package: Path, name: str, value: object) -> None:
     checksums = json.loads((package / CHECKSUMS).read_text())
     checksums[name] = hashlib.sha256((package / name).read_bytes()).hexdigest()
     (package / CHECKSUMS).write_text(json.dumps(checksums))
+
+
+def test_a_network_trained_with_sigmoids_answers_with_them(predictor: Predictor) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (2, 64, 64, 3), dtype=np.uint8)
+    calibration = predictor.package.calibration | {"activation": "sigmoid"}
+    package = replace(predictor.package, calibration=calibration)
+    shared = predictor.probabilities(pixels)
+    alone = replace(predictor, package=package).probabilities(pixels)
+    odds = alone / (1 - alone)
+    np.testing.assert_allclose(odds / odds.sum(1, keepdims=True), shared, rtol=1e-4)
+    assert (alone.sum(1) > 1.5).all()

@@ -1,6 +1,7 @@
-"""One temperature for the softmax, so that its probabilities mean what they say.
+"""One temperature for the logits, so that their probabilities mean what they say.
 
-Guo et al. 2017 (arXiv:1706.04599), section 4.2, with the 1/k targets of multi-label softmax.
+Guo et al. 2017 (arXiv:1706.04599), section 4.2, with the targets that the network was trained on:
+1/k for each of k labels under a softmax, 1 under sigmoids.
 """
 
 import math
@@ -11,7 +12,8 @@ from torch import Tensor
 
 from hashnext.errors import DataError
 from hashnext.evaluation.predictions import Predictions
-from hashnext.training.loss import softmax_loss
+from hashnext.models.activation import Activation, log_partition, probabilities
+from hashnext.training.loss import LossConfig, Targets, loss
 
 LOWEST, HIGHEST = 0.05, 20.0
 """Bounds of the search; a fit that ends on one means that the logits say next to nothing."""
@@ -20,13 +22,14 @@ HALVINGS = 40
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """A fitted temperature: the logits are divided by it before the softmax."""
+    """A fitted temperature: the logits are divided by it before the activation."""
 
     temperature: float
+    activation: Activation
     loss_before: float
-    """Mean cross-entropy at temperature 1."""
+    """Mean loss at temperature 1."""
     loss_after: float
-    """Mean cross-entropy at the fitted temperature."""
+    """Mean loss at the fitted temperature."""
     num_posts: int
     """Held-out posts that it was fitted on."""
 
@@ -38,19 +41,19 @@ def temperature_of(posts: Predictions) -> Calibration:
         DataError: there is no post.
     """
     offsets, labels = torch.from_numpy(posts.offsets), torch.from_numpy(posts.labels)
-    return fit_temperature(posts.logits, offsets, labels.long())
+    return fit_temperature(posts.logits, Targets(offsets, labels.long()), posts.activation)
 
 
-def fit_temperature(logits: Tensor, offsets: Tensor, labels: Tensor) -> Calibration:
-    """Minimise the 1/k softmax cross-entropy of held-out posts over the temperature.
+def fit_temperature(logits: Tensor, targets: Targets, activation: Activation) -> Calibration:
+    """Minimise the loss of held-out posts over the temperature.
 
-    With s = 1 / T the loss is convex: its slope, mean(<softmax(s z), z> - mean of z over the
-    post's labels), rises with s, and bisection on log s finds its zero.
+    With s = 1 / T the loss is convex: its slope, mean(<probabilities(s z), z> - <target, z>), rises
+    with s, and bisection on log s finds its zero.
 
     Args:
         logits: float (N, V).
-        offsets: int64 (N + 1,), start of each post's labels; every post has at least one.
-        labels: int64 (assignments,), label ids.
+        targets: of the N posts.
+        activation: what the network was trained with.
 
     Raises:
         DataError: there is no post.
@@ -58,20 +61,21 @@ def fit_temperature(logits: Tensor, offsets: Tensor, labels: Tensor) -> Calibrat
     if not len(logits):
         raise DataError("calibration: no held-out post carries a label of the vocabulary")
     logits = logits.float()
-    # lse(z) - loss = mean logit of the post's labels
-    target = torch.logsumexp(logits, 1) - softmax_loss(logits, offsets, labels)
+    kind = LossConfig(kind=activation)
+    aimed = log_partition(logits, activation) - loss(kind, logits, targets)  # <target, z>
     low, high = -math.log(HIGHEST), -math.log(LOWEST)
     for _ in range(HALVINGS):
         middle = (low + high) / 2
-        expected = (torch.softmax(math.exp(middle) * logits, 1) * logits).sum(1)
-        if (expected - target).double().mean() > 0:
+        expected = (probabilities(math.exp(middle) * logits, activation) * logits).sum(1)
+        if (expected - aimed).double().mean() > 0:
             high = middle
         else:
             low = middle
     temperature = math.exp(-(low + high) / 2)
     return Calibration(
         temperature=temperature,
-        loss_before=float(softmax_loss(logits, offsets, labels).mean()),
-        loss_after=float(softmax_loss(logits / temperature, offsets, labels).mean()),
+        activation=activation,
+        loss_before=float(loss(kind, logits, targets).mean()),
+        loss_after=float(loss(kind, logits / temperature, targets).mean()),
         num_posts=len(logits),
     )

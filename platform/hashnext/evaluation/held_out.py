@@ -45,7 +45,7 @@ class HeldOutReport:
 
     @property
     def temperature(self) -> float:
-        """What the logits are divided by before the softmax."""
+        """What the logits are divided by before the activation."""
         return self.calibration.temperature
 
     def metrics(self) -> dict[str, float]:
@@ -74,6 +74,7 @@ class HeldOutReport:
         """`calibration.json` of the model package."""
         return {
             "temperature": self.temperature,
+            "activation": self.calibration.activation,
             "precision": self.thresholds.precision,
             "thresholds": self.thresholds.values,
             "checked": self.thresholds.figures(),
@@ -93,7 +94,7 @@ def predict(stepper: Stepper, batches: Iterator[DeviceBatch], num_labels: int) -
             labels.append(batch.host.labels)
             keys.append(batch.host.keys)
     columns = (np.concatenate(counts), np.concatenate(labels), np.concatenate(keys))
-    return Predictions(torch.cat(logits), *columns)
+    return Predictions(torch.cat(logits), *columns, stepper.config.loss.kind)
 
 
 def report(

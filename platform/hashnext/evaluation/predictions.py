@@ -1,7 +1,7 @@
 """What a network says of some posts, beside the labels that they carry."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hashnext.hashtags.view import spans
+from hashnext.models.activation import Activation
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,8 @@ class Predictions:
     """Label ids, (assignments,)."""
     keys: NDArray[np.uint64]
     """Of the posts, (n,); see `posts.identity`."""
+    activation: Activation = "softmax"
+    """What the network was trained with."""
 
     def __len__(self) -> int:
         return len(self.counts)
@@ -40,9 +43,9 @@ class Predictions:
     def where(self, mask: NDArray[np.bool_]) -> "Predictions":
         """Those of the posts for which `mask` (n,) is true."""
         starts, stops = self.offsets[:-1][mask], self.offsets[1:][mask]
-        return Predictions(
-            self.logits[torch.from_numpy(mask)], self.counts[mask],
-            self.labels[spans(starts, stops)], self.keys[mask],
+        return replace(
+            self, logits=self.logits[torch.from_numpy(mask)], counts=self.counts[mask],
+            labels=self.labels[spans(starts, stops)], keys=self.keys[mask],
         )  # fmt: skip
 
     def first_half(self) -> NDArray[np.bool_]:
@@ -53,10 +56,11 @@ class Predictions:
 
 
 def joined(parts: Sequence[Predictions]) -> Predictions:
-    """The predictions of several workers as one, in order."""
+    """The predictions of several workers, one at least, as one, in order."""
     return Predictions(
         torch.cat([part.logits for part in parts]),
         np.concatenate([part.counts for part in parts]),
         np.concatenate([part.labels for part in parts]),
         np.concatenate([part.keys for part in parts]),
+        parts[0].activation,
     )

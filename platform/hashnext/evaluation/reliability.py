@@ -4,6 +4,7 @@ The reliability diagram and the expected calibration error of Guo et al. 2017 (a
 section 2, with one change. The softmax is trained on targets of 1/k for each of a post's k labels,
 so its probability of a label is that of drawing it from the post's labels, and what comes true is
 1/k where the first prediction is right. That it is right at all is more likely, and told beside.
+Under sigmoids each label has a probability of its own, and both are the same.
 """
 
 from dataclasses import asdict, dataclass
@@ -12,10 +13,10 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from hashnext.evaluation.calibration import temperature_of
 from hashnext.evaluation.predictions import Predictions
+from hashnext.models.activation import probabilities
 
 BINS = 15
 """Of equal width, as in the paper; empty ones are left out."""
@@ -48,14 +49,16 @@ def reliability(posts: Predictions, temperatures: NDArray[np.float64]) -> Reliab
         posts: predictions; every post has a label.
         temperatures: what each post's logits are divided by, (n,).
     """
-    confidence = _confidence(posts.logits, temperatures)
+    scaled = posts.logits.float() / torch.from_numpy(temperatures).float()[:, None]
+    confidence = probabilities(scaled, posts.activation).amax(1).double().numpy()
     first = posts.logits.argmax(1).numpy()
     right = np.bincount(posts.owners, weights=first[posts.owners] == posts.labels) > 0
+    shared = posts.counts if posts.activation == "softmax" else 1
     bins = np.minimum((confidence * BINS).astype(np.int64), BINS - 1)
     filled, places, sizes = np.unique(bins, return_inverse=True, return_counts=True)
     means = [
         np.bincount(places, weights=values, minlength=len(filled)) / sizes
-        for values in (confidence, right / posts.counts, right)
+        for values in (confidence, right / shared, right)
     ]
     return Reliability(
         posts=sizes.tolist(), confidence=means[0].tolist(), target=means[1].tolist(),
@@ -79,8 +82,3 @@ def cross_fitted(posts: Predictions, half: NDArray[np.bool_]) -> NDArray[np.floa
         if mask.any():
             temperatures[mask] = temperature_of(other).temperature
     return temperatures
-
-
-def _confidence(logits: Tensor, temperatures: NDArray[np.float64]) -> NDArray[np.float64]:
-    scaled = logits.float() / torch.from_numpy(temperatures).float()[:, None]
-    return (scaled.amax(1) - torch.logsumexp(scaled, 1)).exp().double().numpy()

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from hashnext.errors import ConfigError
 from hashnext.evaluation.bootstrap import Interval, mean_interval
 from hashnext.evaluation.hashtags import hits, top_labels
 from hashnext.evaluation.predictions import Predictions
+from hashnext.models.activation import probabilities
 
 FIRST = 10
 """Predictions of a post that may be given as an answer: as many as the endpoint gives unasked."""
@@ -117,10 +117,10 @@ def calibrated_thresholds(
 def candidates(posts: Predictions, temperature: float) -> Candidates:
     """The FIRST predictions of each post."""
     top = top_labels(posts.logits, FIRST)
-    probabilities = torch.softmax(posts.logits.float() / temperature, 1).numpy()
+    every = probabilities(posts.logits.float() / temperature, posts.activation).numpy()
     return Candidates(
         labels=top.ravel(),
-        probabilities=np.take_along_axis(probabilities, top, 1).ravel(),
+        probabilities=np.take_along_axis(every, top, 1).ravel(),
         right=hits(top, posts.offsets, posts.labels).ravel(),
         posts=np.repeat(np.arange(len(posts)), top.shape[1]),
     )

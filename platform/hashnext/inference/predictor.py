@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from hashnext.images.crop import centre_crop
 from hashnext.images.decode import RGB, DecodeLimits, decode
 from hashnext.inference.tag import Tag, label_tags
+from hashnext.models import activation
 from hashnext.models.resnext import ResNeXt
 from hashnext.registry.package import ModelPackage
 
@@ -89,11 +90,14 @@ class Predictor:
 
     @torch.inference_mode()
     def probabilities(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Softmax at the package's temperature: uint8 (N, size, size, 3) to float32 (N, labels)."""
+        """At the package's temperature: uint8 (N, size, size, 3) to float32 (N, labels)."""
         images = self.package.preprocess.normalise(torch.from_numpy(batch))
-        logits = self.model(images) / self.package.calibration["temperature"]
-        probabilities: NDArray[np.float32] = logits.softmax(dim=1).numpy()
-        return probabilities
+        calibration = self.package.calibration
+        logits = self.model(images) / calibration["temperature"]
+        found: NDArray[np.float32] = activation.probabilities(
+            logits, calibration.get("activation", "softmax")
+        ).numpy()
+        return found
 
     def suggestions(
         self, probabilities: NDArray[np.float32], top_k: int, min_confidence: float

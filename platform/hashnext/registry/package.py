@@ -27,6 +27,7 @@ from torch import Tensor
 from hashnext import settings
 from hashnext.errors import ConfigError, DataError, HashNextError
 from hashnext.hashtags.vocabulary import Vocabulary
+from hashnext.models.activation import ACTIVATIONS
 from hashnext.models.preprocess import Preprocess
 from hashnext.models.resnext import ResNeXt, ResNeXtConfig, build
 from hashnext.storage import Folder
@@ -59,10 +60,10 @@ class ModelPackage:
     preprocess: Preprocess
     vocabulary: Vocabulary
     calibration: dict[str, Any]
-    """`temperature`: the logits are divided by it before the softmax. Of a model with held-out
-    posts also `thresholds`, a probability or null for each label, from which on it is right with
-    `precision`; `checked`, how they do on other posts; `reliability`, bins of confidence before and
-    after."""
+    """`temperature`: the logits are divided by it before the `activation`, a softmax where there is
+    none. Of a model with held-out posts also `thresholds`, a probability or null for each label,
+    from which on it is right with `precision`; `checked`, how they do on other posts;
+    `reliability`, bins of confidence before and after."""
     lineage: dict[str, Any]
     """`dataset` and `vocabulary` fingerprints, `git_commit`, `parent`, and what else was given."""
 
@@ -224,6 +225,11 @@ def _check_calibration(calibration: Mapping[str, Any], num_labels: int) -> None:
     temperature = calibration.get("temperature")
     if not isinstance(temperature, float | int) or not 0 < temperature < math.inf:
         raise ConfigError("calibration.temperature", temperature, "must be a number above 0")
+    activation = calibration.get("activation", "softmax")  # packages from before sigmoids say none
+    if activation not in ACTIVATIONS:
+        raise ConfigError(
+            "calibration.activation", activation, f"must be {' or '.join(ACTIVATIONS)}"
+        )
     thresholds = calibration.get("thresholds")
     if thresholds is None:  # there were no held-out posts, or nobody knew of thresholds then
         return

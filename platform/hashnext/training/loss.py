@@ -8,26 +8,26 @@ there is never a dense (N, V) array of targets.
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from hashnext.errors import ConfigError
+from hashnext.models.activation import ACTIVATIONS, Activation, log_partition
 
 
 @dataclass(frozen=True, kw_only=True)
 class LossConfig:
     """What a network's logits are held against."""
 
-    kind: Literal["softmax", "sigmoid"] = "softmax"
+    kind: Activation = "softmax"
     """Labels that share one target, or a logistic loss for each label on its own."""
     label_smoothing: float = 0.0
     """Share of the target spread evenly over all labels (Szegedy et al., CVPR 2016, section 7)."""
 
     def __post_init__(self) -> None:
-        if self.kind not in ("softmax", "sigmoid"):
-            raise ConfigError("loss.kind", self.kind, "must be softmax or sigmoid")
+        if self.kind not in ACTIVATIONS:
+            raise ConfigError("loss.kind", self.kind, f"must be {' or '.join(ACTIVATIONS)}")
         if not 0 <= self.label_smoothing < 1:
             raise ConfigError("loss.label-smoothing", self.label_smoothing, "must lie in [0, 1)")
 
@@ -83,7 +83,7 @@ def softmax_loss(
     aimed = logits.new_zeros(len(logits)).index_add(0, image, logits[image, labels] * shares)
     if smoothing:
         aimed = (1 - smoothing) * aimed + smoothing * logits.mean(dim=1)
-    return torch.logsumexp(logits, dim=1) - aimed
+    return log_partition(logits, "softmax") - aimed
 
 
 def sigmoid_loss(logits: Tensor, offsets: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tensor:
@@ -105,7 +105,7 @@ def sigmoid_loss(logits: Tensor, offsets: Tensor, labels: Tensor, smoothing: flo
     aimed = logits.new_zeros(len(logits)).index_add(0, image, logits[image, labels])
     if smoothing:
         aimed = (1 - smoothing) * aimed + smoothing / 2 * logits.sum(dim=1)
-    return torch.nn.functional.softplus(logits).sum(dim=1) - aimed
+    return log_partition(logits, "sigmoid") - aimed
 
 
 def target_entropy(config: LossConfig, targets: Targets, num_labels: int) -> Tensor:

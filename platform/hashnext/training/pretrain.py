@@ -167,7 +167,9 @@ def package(plan: Plan, outcome: Outcome, weights: Path, out: Folder) -> Folder:
         vocabulary=plan.vocabulary,
         preprocess=plan.run.preprocess,
         calibration=(
-            outcome.held_out.calibration_document() if outcome.held_out else {"temperature": 1.0}
+            outcome.held_out.calibration_document()
+            if outcome.held_out
+            else {"temperature": 1.0, "activation": plan.run.config.loss.kind}
         ),
         lineage={
             "dataset": plan.run.training.manifest.fingerprint,
