@@ -1,7 +1,7 @@
 """Real parts for the tests: one local Ray, an MLflow store and a home folder of their own."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -145,6 +145,11 @@ COLOURS = {
 }
 PRIVATE, TRUNCATED = 7, 11
 """Every so many posts are private, or have a truncated image."""
+
+
+def lists(of: Sequence[Sequence[str | None] | None]) -> pa.ListArray:
+    """Lists of hashtags or names, list<string> (n,)."""
+    return pa.array(of, pa.list_(pa.string()))
 
 
 def coloured_posts(count: int, seed: int = 0) -> pa.Table:

@@ -44,7 +44,7 @@ from torchvision import transforms
 from torchvision.transforms import v2
 
 from hashnext import cluster
-from hashnext.hashtags.view import make_view
+from hashnext.hashtags.view import numbering
 from hashnext.images.decode import DecodeLimits
 from hashnext.posts.readers import PostSource
 from hashnext.progress import meter
@@ -128,7 +128,7 @@ def stored_images(shards: Folder, data: TrainingSet) -> Iterator[bytes]:
 def training_set(shards: Folder, config: StreamConfig) -> TrainingSet:
     """All training posts of the shards, each with one label, none repeated."""
     manifest = Manifest.read(shards)
-    index = build_index(shards, manifest, make_view({"dog": 0}, [["n"]], [[]]))
+    index = build_index(shards, manifest, numbering(["dog"]))
     index = index.subset(~index.held_out)
     return TrainingSet(
         shards=shards, manifest=manifest, index=index, factors=np.ones(len(index)), seed=0,

@@ -7,7 +7,7 @@ paired, with a bootstrap over the hashtags. Run from the repository root:
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -18,7 +18,8 @@ from hashnext.evaluation.bootstrap import difference_interval
 from hashnext.hashtags import lexicon, words
 from hashnext.settings import test_data
 
-Splitter = Callable[[str], list[str]]
+Splitter = Callable[[Sequence[str]], list[list[str]]]
+"""The words of each of some hashtags."""
 
 
 def gold() -> list[tuple[str, list[str]]]:
@@ -30,7 +31,13 @@ def gold() -> list[tuple[str, list[str]]]:
 
 def right(split: Splitter, rows: list[tuple[str, list[str]]]) -> np.ndarray:
     """Which hashtags are split as by hand, bool (n,)."""
-    return np.array([_plain(split(hashtag)) == expected for hashtag, expected in rows])
+    found = split([hashtag for hashtag, _ in rows])
+    return np.array([_plain(f) == expected for f, (_, expected) in zip(found, rows, strict=True)])
+
+
+def one_by_one(split: Callable[[str], list[str]]) -> Splitter:
+    """A splitter that takes one hashtag at a time."""
+    return lambda hashtags: [split(hashtag) for hashtag in hashtags]
 
 
 def _plain(found: list[str]) -> list[str]:
@@ -43,7 +50,8 @@ def main() -> None:
     wordsegment.load()
     ours = words.load(nouns.single_words)
     splitters: dict[str, Splitter] = {
-        "hashnext": ours.split, "wordsegment": wordsegment.segment, "wordninja": wordninja.split
+        "hashnext": ours.split_all, "wordsegment": one_by_one(wordsegment.segment),
+        "wordninja": one_by_one(wordninja.split),
     }  # fmt: skip
     results = {}
     for name, split in splitters.items():

@@ -13,13 +13,23 @@ from hypothesis import strategies as st
 
 from hashnext.hashtags import corpus as corpora
 from hashnext.hashtags.corpus import lists_of, make_share
-from hashnext.hashtags.count import CountLabels, CountTags, CountTogether, Tally, tally, total
-from hashnext.hashtags.view import make_view
+from hashnext.hashtags.count import (
+    CountCompany,
+    CountLabels,
+    CountTags,
+    CountTogether,
+    CountUse,
+    Tally,
+    tally,
+    total,
+)
+from hashnext.hashtags.view import make_view, numbering
 from hashnext.posts.identity import held_out, post_keys
 from hashnext.posts.readers import PostSource
 from hashnext.posts.schema import ENCODED_TAGS
 from hashnext.posts.tags import encoded
 from hashnext.posts.tar import TarShard
+from tests.conftest import lists
 
 Tags = list[str | None] | None
 NAMES = ["dog", "Dog", "cat", "animal", "日本", ""]
@@ -27,9 +37,14 @@ POSTS = st.lists(
     st.tuples(st.none() | st.lists(st.none() | st.sampled_from(NAMES), max_size=5), st.booleans()),
     min_size=1, max_size=60,
 )  # fmt: skip
-VIEW = make_view({"dog": 0, "cat": 1, "animal": 2}, [["d"], ["c"], ["a"]], [["a"], ["a"], []])
-PLAIN = make_view({"dog": 0, "cat": 1, "animal": 2}, [[], [], []], [[], [], []])
-TALLIES = [CountTags(), CountLabels(VIEW), CountTogether(PLAIN, np.array([0, 1, 2, 4, 8]))]
+VIEW = make_view(
+    {"dog": 0, "cat": 1, "animal": 2}, lists([["d"], ["c"], ["a"]]), lists([["a"], ["a"], []])
+)
+PLAIN = numbering(["dog", "cat", "animal"])
+TALLIES = [
+    CountTags(), CountLabels(VIEW), CountTogether(PLAIN, np.array([0, 1, 2, 4, 8])),
+    CountUse(PLAIN, VIEW), CountCompany(VIEW, np.array([1])),
+]  # fmt: skip
 
 
 def write(folder: Path, posts: list[tuple[Tags, bool]], row_group: int) -> PostSource:

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from hashnext.hashtags.view import LabelView, Specificity, make_view
 from hashnext.posts.tags import encode
+from tests.conftest import lists
 
 VIEW = make_view(
     {"dog": 0, "cat": 1, "beagle": 2, "animal": 3, "dogs": 0},
-    [["n-dog"], ["n-cat"], ["n-beagle"], ["n-animal"]],
-    [["n-animal", "n-entity"], ["n-animal"], ["n-dog", "n-animal"], []],
+    lists([["n-dog"], ["n-cat"], ["n-beagle"], ["n-animal"]]),
+    lists([["n-animal", "n-entity"], ["n-animal"], ["n-dog", "n-animal"], []]),
 )
 ABOVE = {0: {3}, 1: {3}, 2: {0, 3}, 3: set[int]()}
 TAGS = st.sampled_from(["#Dog", "dogs", "CAT", "b_eagle", "animal", "love", "", "#🐶"])
@@ -27,10 +28,6 @@ def rows(view: LabelView, posts: pa.ListArray | pa.ChunkedArray) -> list[list[in
     offsets, ids = view.assign(posts)
     assert (offsets.dtype, ids.dtype) == (np.int64, np.int32)
     return [ids[a:b].tolist() for a, b in pairwise(offsets)]
-
-
-def lists(posts: list[list[str | None] | None]) -> pa.ListArray:
-    return pa.array(posts, pa.list_(pa.string()))
 
 
 @given(POSTS)
@@ -67,7 +64,7 @@ def test_ancestors_come_back() -> None:
 
 def test_no_posts_and_no_labels() -> None:
     assert rows(VIEW, lists([])) == []
-    assert rows(make_view({}, [], []), lists([["dog"], None])) == [[], []]
+    assert rows(make_view({}, lists([]), lists([])), lists([["dog"], None])) == [[], []]
 
 
 def test_a_view_survives_pickling() -> None:

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hashnext.hashtags import lexicon as lexicons
+from hashnext.hashtags import words
 from hashnext.hashtags.match import AFFIXES, matches
 from hashnext.hashtags.reading import Reader
 from hashnext.hashtags.senses import choose, company, weigh
@@ -14,6 +15,7 @@ from hashnext.hashtags.visual import PERSON_REASON, VisualPolicy
 
 LEXICON = lexicons.load()
 READER = Reader(LEXICON)
+ENGLISH = words.load(LEXICON.single_words).split
 
 
 @pytest.mark.parametrize(
@@ -96,6 +98,18 @@ def test_the_company_chooses_the_sense() -> None:
         together = {("crane", friend): 5, ("crane", "crane"): 10, (friend, friend): 5}
         chosen = choose(readings, weigh(readings, kin, together, num_posts=100))["crane"]
         assert parent in {LEXICON.name(above) for above in LEXICON.ancestors(chosen)}
+
+
+@pytest.mark.parametrize("last", ["bug", "bluebug"])
+def test_a_compound_takes_no_unusual_sense_from_its_noun_nor_bars_it(last: str) -> None:
+    tags = sorted(("microorganism", "bug", "bluebug"), key=last.__eq__)
+    readings = {tag: READER.read(tag, ENGLISH(tag)) for tag in tags}
+    together = {("bug", "microorganism"): 9, ("bug", "bug"): 10,
+                ("microorganism", "microorganism"): 10}  # fmt: skip
+    scores = weigh(readings, company(readings, LEXICON), together, num_posts=100)
+    chosen = choose(readings, scores)
+    assert LEXICON.name(chosen["bug"]) == "microbe"
+    assert LEXICON.name(chosen["bluebug"]) == "bug"
 
 
 LEMMAS = st.sampled_from(["car", "cars", "auto", "automobile", "dog", "dogs", "domesticdog", "cat",

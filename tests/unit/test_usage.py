@@ -10,53 +10,63 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hashnext.hashtags.aliases import ALIKE, COMPANY, NAMELESS, alike, find, with_findings
-from hashnext.hashtags.usage import CountUse, Use, _Company, wilson_lower
-from hashnext.hashtags.view import make_view
+from hashnext.hashtags.count import CountCompany, CountUse
+from hashnext.hashtags.usage import Base, Run, Use, wilson_lower
+from hashnext.hashtags.view import make_view, numbering
 from hashnext.hashtags.vocabulary import DECISIONS
 from hashnext.posts.tags import encode
-from tests.conftest import tiny_vocabulary
+from tests.conftest import lists, tiny_vocabulary
 
-TAGS = make_view({"doggo": 0, "tbt": 1}, [[], []], [[], []])
-LABELS = make_view({"dog": 0, "cat": 1, "pup": 0}, [["d"], ["c"]], [[], []])
+TAGS = numbering(["doggo", "tbt"])
+LABELS = make_view({"dog": 0, "cat": 1, "pup": 0}, lists([["d"], ["c"]]), lists([[], []]))
+BASE = Base(np.array([400.0, 100.0]), 1000)
 WORDS = st.sampled_from(["Doggo", "tbt", "#dog", "pup", "cat", "other"])
 
 
 @given(st.lists(st.lists(WORDS, max_size=5), max_size=12))
 def test_counts_are_those_of_the_definition(posts: list[list[str]]) -> None:
-    expected: Counter[int] = Counter()
+    use, company = Counter[int](), Counter[int]()
     for tags in posts:
         plain = {tag.lower().strip("#") for tag in tags}
         labels = {LABELS.label_of[tag] for tag in plain if tag in LABELS.label_of}
-        entities = {TAGS.label_of[tag] for tag in plain if tag in TAGS.label_of}
-        pairs = {(entity, label) for entity in entities for label in labels}
-        pairs |= {(2 + one, label) for one in labels for label in labels if one <= label}
-        expected.update(entity * 2 + label for entity, label in pairs)
-    table = CountUse(TAGS, LABELS)(encode(pa.array(posts, pa.list_(pa.string()))))
-    assert dict(zip(*table.to_pydict().values(), strict=True)) == expected
+        entities = {TAGS.label_of[tag] for tag in plain if tag in TAGS.label_of} | {2}
+        use.update(entity * 2 + label for entity in entities for label in labels)
+        company.update(label for label in labels if 1 in labels)
+    lists_of_tags = encode(lists(posts))
+    for count, expected in (
+        (CountUse(TAGS, LABELS), use), (CountCompany(LABELS, np.array([1])), company)
+    ):  # fmt: skip
+        assert dict(zip(*count(lists_of_tags).to_pydict().values(), strict=True)) == expected
 
 
-def company(*rows: list[int]) -> _Company:
-    """Entities' posts with each of two labels, over 1,000 posts; the last two are the labels."""
-    posts = np.array(rows)
-    entities, labels = np.nonzero(posts)
-    starts = np.searchsorted(entities, np.arange(len(rows) + 1))
-    base = np.array([400.0, 100.0])
-    return _Company(starts, labels, posts[entities, labels], base, 1000)
+def run(*posts: int) -> Run:
+    """Posts with each label, those that are met."""
+    found = np.array(posts)
+    labels = np.flatnonzero(found)
+    return labels, found[labels]
 
 
 def test_a_tag_beside_everything_spreads_evenly() -> None:
-    assert company([400, 100]).spread(0) == pytest.approx(1.0)
+    assert BASE.spread(run(400, 100)) == pytest.approx(1.0)
 
 
 def test_a_tag_beside_one_label_spreads_over_its_share() -> None:
-    assert company([0, 50]).spread(0) == pytest.approx(0.2)
+    assert BASE.spread(run(0, 50)) == pytest.approx(0.2)
 
 
 def test_nearest_label_and_association() -> None:
-    use = company([30, 40], [400, 0], [0, 100]).use(0, "doggo", 50, 1)
+    use = BASE.use("doggo", 50, run(30, 40))
     assert (use.label, use.together, use.chance) == (1, 40, 0.1)
     assert use.association == pytest.approx(wilson_lower(np.array([40]), 50)[0])
     assert 0.65 < use.association < 0.8
+
+
+def test_the_same_company_is_alike_and_another_is_not() -> None:
+    base = Base(np.array([100.0, 100.0, 100.0, 100.0]), 1000)
+    theirs = base.information(run(90, 5, 5, 7), 3)
+    assert base.similarity(run(90, 5, 5, 7), theirs, 3) == pytest.approx(1.0)
+    assert base.similarity(run(0, 90, 0, 50), theirs, 3) == 0.0
+    assert base.similarity(run(0, 0, 0, 50), theirs, 3) == 0.0
 
 
 def test_wilson_by_hand() -> None:

@@ -31,8 +31,13 @@ def test_split(tag: str, expected: list[str]) -> None:
 
 
 def test_added_words_stay_whole() -> None:
-    assert ENGLISH.segment("zorblecake") != ["zorble", "cake"]
-    assert ENGLISH.adding(["zorble"]).segment("zorblecake") == ["zorble", "cake"]
+    assert ENGLISH.split("zorblecake") != ["zorble", "cake"]
+    assert words.load(frozenset({"zorble"})).split("zorblecake") == ["zorble", "cake"]
+
+
+@given(st.lists(st.text("abcXYZ019éñЖ猫_#", max_size=20), max_size=5))
+def test_tags_do_not_depend_on_each_other(tags: list[str]) -> None:
+    assert ENGLISH.split_all(tags) == [ENGLISH.split(tag) for tag in tags]
 
 
 @given(st.text("abcXYZ019éñЖ猫_#", max_size=40))

@@ -56,7 +56,8 @@ def build_vocabulary(
         corpus = read_corpus(source)
         written, num_posts = _count_written(corpus)
     with clock("matching"):
-        readings = read_tags(written, config)
+        posts = normalised_posts(written)
+        readings = read_tags(posts, telling_spellings(written), config)
     with clock("senses"):
         scores = _weigh(corpus, readings, num_posts)
         chosen = senses.choose(readings, scores)
@@ -65,11 +66,11 @@ def build_vocabulary(
             "posts": num_posts, "labelled": 0, "source": source.fingerprint,
             "settings": asdict(config), "wordnet": lexicons.load().version,
         }  # fmt: skip
-        labels = label_table(normalised_posts(written), chosen, lexicons.load())
+        labels = label_table(posts, chosen, lexicons.load())
         decisions = decision_table(written, readings, chosen, lexicons.load())
-        named = drop_rare(Vocabulary(labels, decisions, meta), corpus, config)
+        named = drop_rare(Vocabulary(labels, decisions, meta), config)
     with clock("use"):
-        uses = measure_use(corpus, named, _without_noun(written, readings))
+        uses = measure_use(corpus, named, _without_noun(posts, readings))
     with clock("cut"):
         vocabulary = cut(_with_aliases(named, uses, config), corpus, config)
     return replace(vocabulary, evidence=Evidence(
@@ -78,33 +79,43 @@ def build_vocabulary(
     ))  # fmt: skip
 
 
-def read_tags(written: Mapping[str, int], config: VocabularyConfig) -> Readings:
+def read_tags(
+    posts: Mapping[str, int], spelt: Mapping[str, str], config: VocabularyConfig
+) -> Readings:
     """A reading of every normalised tag; those on `min_posts` posts are split into words.
 
     Many tags are read by several Ray tasks.
 
     Args:
-        written: posts of every hashtag as written.
+        posts: of every normalised tag.
+        spelt: for some of them a spelling that helps to split it.
         config: what is read as a label.
     """
-    spelt = telling_spellings(written)
-    tags = [
-        (tag, posts >= config.min_posts, spelt.get(tag, ""))
-        for tag, posts in normalised_posts(written).items()
-    ]
-    if len(tags) <= TASK_TAGS:
-        return _read(tags, config)
-    slices = np.array_split(np.arange(len(tags)), -(-len(tags) // TASK_TAGS))
-    task = ray.remote(_read)
-    parts = ray.get([task.remote(tags[s[0] : s[-1] + 1], config) for s in slices])
-    return {tag: reading for part in parts for tag, reading in part.items()}
+    tags = [(tag, n >= config.min_posts, spelt.get(tag, "")) for tag, n in posts.items()]
+    task, parts = ray.remote(_read), -(-len(tags) // TASK_TAGS)
+    if parts <= 1:
+        return dict(zip(posts, _read(tuple(tags), config), strict=True))
+    found = ray.get([task.remote(tuple(tags[part::parts]), config) for part in range(parts)])
+    return {
+        tag: reading
+        for part, readings in enumerate(found)
+        for (tag, _, _), reading in zip(tags[part::parts], readings, strict=True)
+    }
 
 
-def _read(tags: list[tuple[str, bool, str]], config: VocabularyConfig) -> Readings:
-    """Readings of tags, each with whether to split it and a spelling that helps."""
+def _read(tags: tuple[tuple[str, bool, str], ...], config: VocabularyConfig) -> tuple[Reading, ...]:
+    """Readings of tags, each with whether to split it and a spelling that helps.
+
+    Both are tuples because Ray serialises every element of a list or dict by itself.
+    """
     reader = config.reader(lexicons.load())
+    found = [reader.read(tag) for tag, _, _ in tags]
+    loose = [i for i, (_, split, _) in enumerate(tags) if split and found[i].reason == NO_NOUN]
     model = words.load(reader.lexicon.single_words)
-    return {tag: reader.read(tag, model if split else None, spelt) for tag, split, spelt in tags}
+    parts = model.split_all([tags[i][2] or tags[i][0] for i in loose])
+    for number, of_tag in zip(loose, parts, strict=True):
+        found[number] = reader.read(tags[number][0], of_tag)
+    return tuple(found)
 
 
 def telling_spellings(written: Mapping[str, int]) -> dict[str, str]:
@@ -113,9 +124,8 @@ def telling_spellings(written: Mapping[str, int]) -> dict[str, str]:
     return {normalised(raw): raw for raw in ranked if "_" in raw or raw.lower() != raw}
 
 
-def _without_noun(written: Mapping[str, int], readings: Readings) -> dict[str, int]:
+def _without_noun(posts: Mapping[str, int], readings: Readings) -> dict[str, int]:
     """Posts of the tags that WordNet has no noun for."""
-    posts = normalised_posts(written)
     return {tag: posts[tag] for tag, reading in readings.items() if reading.reason == NO_NOUN}
 
 

@@ -5,7 +5,7 @@ Sentences and calls to do something are no compounds, and a tag with a scrap of 
 in it was split at random.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 MIN_WORD = 3
 """Letters of each word of a compound."""
@@ -27,7 +27,7 @@ CALLS = frozenset((
 """First words of a call to do something: #followtrain."""
 
 
-def endings(words: list[str]) -> Iterator[str]:
+def endings(words: Sequence[str]) -> Iterator[str]:
     """What a tag of these words (lower case) can be a kind of, the longest first, written together.
 
     Empty when the words are no compound.

@@ -16,6 +16,7 @@ import ray
 from numpy.typing import NDArray
 
 from hashnext.hashtags.normalise import normalised
+from hashnext.hashtags.view import sorted_unique
 from hashnext.posts.identity import held_out, post_keys
 from hashnext.posts.readers import PostSource
 from hashnext.posts.schema import Unit
@@ -71,10 +72,10 @@ def make_share(tags: pa.ListArray | pa.ChunkedArray, training: NDArray[np.bool_]
         `codes` list<int32>, their places in `tags`.
     """
     lists = encode(tags)
-    kept, size = training[lists.rows], max(len(lists.distinct), 1)
+    kept, size = np.flatnonzero(training[lists.rows]), max(len(lists.distinct), 1)
     numbers = np.cumsum(training) - 1
-    keys = np.sort(numbers[lists.rows[kept]] * size + lists.codes[kept])
-    rows, codes = np.divmod(keys[np.diff(keys, prepend=-1) != 0], size)
+    keys = sorted_unique(numbers[lists.rows[kept]] * size + lists.codes[kept])
+    rows, codes = np.divmod(keys, size)
     lengths = np.bincount(rows, minlength=np.count_nonzero(training))
     columns = {
         "tags": lists.distinct,

@@ -14,11 +14,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from hashnext.hashtags.corpus import Corpus, lists_of
-from hashnext.hashtags.view import LabelView, spans
+from hashnext.hashtags.view import LabelView, Ragged, spans
 from hashnext.posts.tags import TagLists
 
-TASK_SHARES = 3
-"""Shares that a Ray task counts in: Ray Data looks for finished tasks ten times a second."""
+TASK_SHARES = 5
+"""Shares that a Ray task counts in, half a second of work: less is lost beside starting it."""
 
 
 class Tally(Protocol):
@@ -98,6 +98,59 @@ class CountLabels:
             "posts": np.append(np.bincount(assigned[1], minlength=size), lists.size),
             "covered": np.append(np.bincount(implied, minlength=size), labelled),
         })  # fmt: skip
+
+
+@dataclass(frozen=True)
+class CountUse:
+    """Posts with a tag and a label, and with a label at all; a Tally.
+
+    The key is tag * V + label; the number behind the last tag stands for any post.
+    """
+
+    tags: LabelView
+    """Numbers the tags; has no ancestors."""
+    labels: LabelView
+
+    def __call__(self, lists: TagLists) -> pa.Table:
+        """`key` int64, `posts`."""
+        labels, size = self.labels.label(lists), self.labels.num_labels
+        any_post = labels[1] + self.tags.num_labels * size
+        return _times(np.concatenate([beside(self.tags.label(lists), labels, size), any_post]))
+
+
+@dataclass(frozen=True)
+class CountCompany:
+    """Posts with one of some labels and any label; the key is its place among them * V + label."""
+
+    labels: LabelView
+    chosen: NDArray[np.int64]
+    """Ids of the labels, ascending."""
+
+    def __call__(self, lists: TagLists) -> pa.Table:
+        """`key` int64, `posts`."""
+        offsets, ids = self.labels.label(lists)
+        place = np.full(self.labels.num_labels, -1, np.int32)
+        place[self.chosen] = np.arange(len(self.chosen))
+        places = place[ids]
+        found = np.concatenate([[0], np.cumsum(places >= 0)])[offsets]
+        ours = found, places[places >= 0]
+        return _times(beside(ours, (offsets, ids), self.labels.num_labels))
+
+
+def beside(ours: Ragged, theirs: Ragged, size: int) -> NDArray[np.int64]:
+    """our * size + their id for every two ids that stand in the same row; theirs are below size."""
+    offsets, ids = theirs
+    rows = np.repeat(np.arange(len(offsets) - 1), np.diff(ours[0]))
+    starts, stops = offsets[rows], offsets[rows + 1]
+    keys: NDArray[np.int64] = np.repeat(ours[1].astype(np.int64), stops - starts) * size
+    return keys + ids[spans(starts, stops)]
+
+
+def _times(keys: NDArray[np.int64]) -> pa.Table:
+    """How often each of some keys >= 0 occurs: `key`, ascending, and `posts`."""
+    met = np.sort(keys)
+    first = np.flatnonzero(np.diff(met, prepend=-1))
+    return pa.table({"key": met[first], "posts": np.diff(first, append=len(met))})
 
 
 def _tally_shares(shares: pa.Table, count: Tally) -> pa.Table:

@@ -10,7 +10,6 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from hashnext.errors import DataError
 from hashnext.hashtags.config import VocabularyConfig
@@ -19,11 +18,18 @@ from hashnext.hashtags.count import CountLabels, tally
 from hashnext.hashtags.vocabulary import LABELS, Vocabulary
 
 
-def drop_rare(vocabulary: Vocabulary, corpus: Corpus, config: VocabularyConfig) -> Vocabulary:
-    """Leave out the labels that too few posts carry, those with a more specific label included."""
+def drop_rare(vocabulary: Vocabulary, config: VocabularyConfig) -> Vocabulary:
+    """Leave out the labels that too few posts can carry, those with a more specific one included.
+
+    The posts are not asked: those of all hashtags of a label and of the labels below it are added
+    up, which is never too few.
+    """
     _refuse_empty(vocabulary)
-    vocabulary, covered = counted(vocabulary, corpus)
-    kept = np.flatnonzero(covered >= config.min_posts).tolist()
+    named = vocabulary.decisions.filter(vocabulary.decisions["label_id"].is_valid())
+    view, size = vocabulary.view(), vocabulary.num_labels
+    own = np.bincount(named["label_id"].to_numpy(), named["posts"].to_numpy(), size)
+    below = np.bincount(view.ancestors, np.repeat(own, np.diff(view.ancestor_offsets)), size)
+    kept = np.flatnonzero(own + below >= config.min_posts).tolist()
     return vocabulary.select(kept, _rare(config))
 
 
@@ -37,7 +43,7 @@ def cut(vocabulary: Vocabulary, corpus: Corpus, config: VocabularyConfig) -> Voc
     """
     while True:
         _refuse_empty(vocabulary)
-        vocabulary, _ = counted(vocabulary, corpus)
+        vocabulary = counted(vocabulary, corpus)
         enough = vocabulary.labels["posts"].to_numpy() >= config.min_posts
         vocabulary = _in_order(vocabulary)
         if not enough.all():
@@ -53,8 +59,8 @@ def _rare(config: VocabularyConfig) -> str:
     return f"fewer than {config.min_posts} posts"
 
 
-def counted(vocabulary: Vocabulary, corpus: Corpus) -> tuple[Vocabulary, NDArray[np.int64]]:
-    """The vocabulary with its posts and information content, and the posts covered (V,).
+def counted(vocabulary: Vocabulary, corpus: Corpus) -> Vocabulary:
+    """The vocabulary with its posts and information content.
 
     Information content is -log2 of the share of posts with the label or one below it (Resnik 1995).
     """
@@ -68,7 +74,7 @@ def counted(vocabulary: Vocabulary, corpus: Corpus) -> tuple[Vocabulary, NDArray
     columns |= {"posts": pa.array(posts), "information_content": pa.array(content, pa.float32())}
     labels = pa.table([columns[name] for name in names], LABELS)
     meta = vocabulary.meta | {"posts": num_posts, "labelled": labelled}
-    return replace(vocabulary, labels=labels, meta=meta), covered
+    return replace(vocabulary, labels=labels, meta=meta)
 
 
 def _in_order(vocabulary: Vocabulary) -> Vocabulary:
@@ -85,4 +91,4 @@ def _refuse_empty(vocabulary: Vocabulary) -> None:
 
 def recount(vocabulary: Vocabulary, corpus: Corpus) -> Vocabulary:
     """The same labels with the counts of the posts of a corpus, renumbered by them."""
-    return _in_order(counted(vocabulary, corpus)[0])
+    return _in_order(counted(vocabulary, corpus))

@@ -47,8 +47,9 @@ def explain(vocabulary: Vocabulary, hashtag: str) -> list[Step]:
     model = words.load(reader.lexicon.single_words)
     rare = sum(spellings.values()) < config.min_posts
     split = f"not split, on fewer than {config.min_posts} posts"
-    steps.append(Step("words", split if rare else " ".join(model.split(written))))
-    readings = reader.alternatives(tag, None if rare else model, written)
+    parts = [] if rare else model.split(written)
+    steps.append(Step("words", split if rare else " ".join(parts)))
+    readings = reader.alternatives(tag, parts)
     steps += _noun_steps(vocabulary, reader, readings)
     steps += _usage_steps(vocabulary, tag)
     if rows:

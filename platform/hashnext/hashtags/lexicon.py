@@ -121,7 +121,8 @@ class Lexicon:
 
     @cached_property
     def _lexnames(self) -> list[str]:
-        return [name.removeprefix("noun.") for name in self.nouns["lexname"].to_pylist()]
+        files = self.nouns["lexname"].cast(pa.string())  # numbers of a dictionary are slow to list
+        return [name.removeprefix("noun.") for name in files.to_pylist()]
 
     @cached_property
     def _wnids(self) -> list[str]:

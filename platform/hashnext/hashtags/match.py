@@ -1,12 +1,12 @@
 """From a normalised tag to the noun in it: the rules, each with a name and a confidence."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from hashnext.hashtags.compounds import endings
 from hashnext.hashtags.lexicon import Lexicon
 from hashnext.hashtags.normalise import without_diacritics
-from hashnext.hashtags.words import Words
 
 MAX_LENGTH = 100
 """Letters beyond which a tag is no noun: WordNet's longest is 65 written together."""
@@ -14,8 +14,7 @@ MIN_STEM = 3
 """Letters that an affix or a plural must leave: `instacat`, but not `instaup` or `ers`."""
 
 
-@dataclass(frozen=True)
-class Match:
+class Match(NamedTuple):
     """The noun that a tag holds, as a form of the lexicon, and how it was found."""
 
     form: str
@@ -82,9 +81,7 @@ _PREFIXES = tuple(affix.prefix for affix in AFFIXES if affix.prefix)
 _SUFFIXES = tuple(affix.suffix for affix in AFFIXES if affix.suffix)
 
 
-def matches(
-    tag: str, lexicon: Lexicon, words: Words | None = None, written: str = ""
-) -> list[Match]:
+def matches(tag: str, lexicon: Lexicon, words: Sequence[str] = ()) -> list[Match]:
     """The nouns that a normalised tag can be, the likeliest first; empty when it is none.
 
     The tag as a whole and its singulars come first (`eyes` is a lemma, an opinion, and the plural
@@ -94,8 +91,7 @@ def matches(
     Args:
         tag: the normalised tag.
         lexicon: the nouns.
-        words: the model that splits the tag into words; None does not split it.
-        written: a spelling of the tag whose capitals and underscores help to split it.
+        words: the words that it is written of, lower case; none where it is not split.
     """
     if len(tag) > MAX_LENGTH:
         return []
@@ -104,7 +100,7 @@ def matches(
     for rule, confidence, stem in _stems(tag):
         if inner := list(_as_noun(stem, lexicon)):
             return [Match(m.form, rule, confidence * m.confidence) for m in inner]
-    return _head_nouns(words.split(written or tag), lexicon) if words else []
+    return _head_nouns(words, lexicon)
 
 
 def _stems(tag: str) -> Iterator[tuple[str, float, str]]:
@@ -118,7 +114,7 @@ def _stems(tag: str) -> Iterator[tuple[str, float, str]]:
         yield NUMBERED, 0.8, letters
 
 
-def _head_nouns(words: list[str], lexicon: Lexicon) -> list[Match]:
+def _head_nouns(words: Sequence[str], lexicon: Lexicon) -> list[Match]:
     for ending in endings(words):
         if found := list(_as_noun(ending, lexicon)):
             return [Match(m.form, HEAD_NOUN, 0.7 * m.confidence) for m in found]

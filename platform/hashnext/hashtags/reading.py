@@ -6,10 +6,11 @@ use: #good is no commodity. Use is measured by the sense counts of the semantic 
 """
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
+from typing import NamedTuple
 
 from hashnext.hashtags import data
 from hashnext.hashtags.entries import NO_ENTRIES, Entries
@@ -17,7 +18,6 @@ from hashnext.hashtags.lexicon import Lexicon
 from hashnext.hashtags.match import HEAD_NOUN, MAX_LENGTH, NOUN_RULES, Match, matches
 from hashnext.hashtags.normalise import normalise
 from hashnext.hashtags.visual import DENIED, PERSON_REASON, VisualPolicy
-from hashnext.hashtags.words import Words
 
 MIN_VISUAL_SHARE = 0.25
 MIN_HEAD_SHARE = 0.6
@@ -28,8 +28,7 @@ OUTSIDE = "outside scope imagenet"
 UNUSUAL = "an unusual name of it"
 
 
-@dataclass(frozen=True)
-class Reading:
+class Reading(NamedTuple):
     """A normalised tag as the lexicon reads it."""
 
     match: Match | None
@@ -45,6 +44,9 @@ class Reading:
         return self.match.form
 
 
+NOTHING = Reading(None, {}, NO_NOUN)
+
+
 @dataclass(frozen=True, eq=False)
 class Reader:
     """Reads tags with one lexicon, one visual policy and one scope."""
@@ -56,17 +58,17 @@ class Reader:
     deny: Entries = NO_ENTRIES
     named_places: bool = False
 
-    def read(self, tag: str, words: Words | None = None, written: str = "") -> Reading:
+    def read(self, tag: str, words: Sequence[str] = ()) -> Reading:
         """Candidates of a normalised tag, or the reason why there are none.
 
         A tag that is a noun of its own (#glasses) is no plural, unless the concordance has only the
-        singular (#wheels). `words` and `written` are those of `match.matches`.
+        singular (#wheels). `words` are those of `match.matches`.
         """
         if why := self.never(tag):
             return Reading(None, {}, why)
-        readings = self.alternatives(tag, words, written)
+        readings = self.alternatives(tag, words)
         if not readings:
-            return Reading(None, {}, NO_NOUN)
+            return NOTHING
         seen = [reading for reading in readings if reading.shares]
         return max(seen, key=self._is_used) if seen else readings[0]
 
@@ -78,12 +80,10 @@ class Reader:
             return f"longer than {MAX_LENGTH} letters"
         return DENIED if tag in self.deny.tags else None
 
-    def alternatives(self, tag: str, words: Words | None, written: str) -> list[Reading]:
+    def alternatives(self, tag: str, words: Sequence[str]) -> list[Reading]:
         """A reading for every noun that the tag can be, the likeliest first."""
         allowed = tag in self.allow.tags
-        return [
-            self._read_noun(noun, allowed) for noun in matches(tag, self.lexicon, words, written)
-        ]
+        return [self._read_noun(noun, allowed) for noun in matches(tag, self.lexicon, words)]
 
     def why_out(self, found: Match, synset: int) -> str | None:
         """Why a sense of a noun is out, or None when it is a candidate."""

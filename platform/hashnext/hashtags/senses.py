@@ -1,8 +1,9 @@
 """What a noun means in a corpus: one of its candidate senses, chosen by the company it keeps.
 
-A noun has one sense for the whole corpus, whichever way it is tagged (#slug, #slugs). Among several
-candidates its share of use speaks, and the company: posts that carry the tag together with a name
-of the sense, of a hypernym or of a hyponym of it, beyond what chance gives.
+A noun has one sense for the whole corpus, whichever way it is tagged (#slug, #slugs), but that a
+compound takes no unusual name of a thing (`reading.UNUSUAL`). Among several candidates the noun's
+share of use speaks, and the company: posts that carry the tag together with a name of the sense, of
+a hypernym or of a hyponym of it, beyond what chance gives.
 """
 
 from collections import defaultdict
@@ -96,12 +97,21 @@ def weigh(
                 for other in sorted(others)
             )  # fmt: skip
     return {
-        reading.noun: {
-            synset: Score(share, min(1.0, found[reading.noun][synset] / max(own[reading.noun], 1)))
-            for synset, share in reading.shares.items()
+        noun: {
+            synset: Score(share, min(1.0, found[noun][synset] / max(own[noun], 1)))
+            for synset, share in shares.items()
         }
-        for reading in readings.values() if reading.shares
-    }  # fmt: skip
+        for noun, shares in _candidates(readings).items()
+    }
+
+
+def _candidates(readings: Mapping[str, Reading]) -> dict[str, dict[int, float]]:
+    """The senses of each noun that some tag with it can have: `cranes` more than `towercrane`."""
+    found: dict[str, dict[int, float]] = defaultdict(dict)
+    for reading in readings.values():
+        if reading.shares:
+            found[reading.noun].update(reading.shares)
+    return found
 
 
 def _beyond_chance(posts: int, expected: float) -> float:
@@ -111,6 +121,8 @@ def _beyond_chance(posts: int, expected: float) -> float:
 
 
 def choose(readings: Mapping[str, Reading], scores: Scores) -> dict[str, int]:
-    """One synset for every tag that has candidates, the same for all tags with the same noun."""
-    best = {noun: max(of, key=lambda synset: of[synset].total) for noun, of in scores.items()}
-    return {tag: best[reading.noun] for tag, reading in readings.items() if reading.shares}
+    """The best of the candidates of every tag that has some, the first of equals."""
+    return {
+        tag: max(reading.shares, key=lambda synset: scores[reading.noun][synset].total)
+        for tag, reading in readings.items() if reading.shares
+    }  # fmt: skip

@@ -13,7 +13,7 @@ mutual       of all tags with this nearest label, this one is nearest to it.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,10 +21,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from hashnext.hashtags.corpus import Corpus
-from hashnext.hashtags.count import pairs_within, tally
-from hashnext.hashtags.view import LabelView, numbering, spans
+from hashnext.hashtags.count import CountCompany, CountUse, tally
+from hashnext.hashtags.view import LabelView, numbering
 from hashnext.hashtags.vocabulary import Vocabulary
-from hashnext.posts.tags import TagLists
 
 MIN_POSTS = 20
 """Posts below which the use of a tag says nothing."""
@@ -36,6 +35,8 @@ Z = 1.96
 """Normal quantile of a 95 % interval."""
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Run = tuple[Ints, Ints]
+"""Labels (m,), ascending, that a tag or label stands beside, and the posts with both (m,)."""
 
 
 @dataclass(frozen=True)
@@ -52,38 +53,16 @@ class Use:
     association: float
     chance: float
     """Share of all posts that carry the label."""
-    similarity: float
+    similarity: float = 0.0
     mutual: bool = False
-
-
-@dataclass(frozen=True)
-class CountUse:
-    """Posts with a tag and a label, and with two labels; a Tally.
-
-    Keys are entity * V + label; entities are the tags, then the V labels. Of two labels the smaller
-    one is the entity.
-    """
-
-    tags: LabelView
-    """Numbers the tags; has no ancestors."""
-    labels: LabelView
-
-    def __call__(self, lists: TagLists) -> pa.Table:
-        """`key` int64, `posts`."""
-        offsets, ids = self.labels.label(lists)
-        tag_offsets, tags = self.tags.label(lists)
-        size, rows = self.labels.num_labels, _rows(tag_offsets)
-        starts, stops = offsets[rows], offsets[rows + 1]
-        beside_tags = np.repeat(tags.astype(np.int64), stops - starts) * size
-        beside_tags += ids[spans(starts, stops)]
-        beside_labels = pairs_within(offsets, ids, size) + self.tags.num_labels * size
-        met = np.sort(np.concatenate([beside_tags, beside_labels]))
-        first = np.flatnonzero(np.diff(met, prepend=-1))
-        return pa.table({"key": met[first], "posts": np.diff(first, append=len(met))})
 
 
 def measure_use(corpus: Corpus, vocabulary: Vocabulary, tags: dict[str, int]) -> list[Use]:
     """The figures of the tags on `MIN_POSTS` and `MIN_SHARE` of the posts, the commonest first.
+
+    The posts are asked twice: which labels each tag stands beside, and what company the labels keep
+    that are nearest to some tag. Of other labels it is not asked, since there can be millions of
+    pairs of them.
 
     Args:
         corpus: the posts.
@@ -95,75 +74,107 @@ def measure_use(corpus: Corpus, vocabulary: Vocabulary, tags: dict[str, int]) ->
     names = [tag for tag, posts in ranked if posts >= least]
     if not names or not vocabulary.num_labels:
         return []
-    counts = tally(corpus, CountUse(numbering(names), vocabulary.view()))
-    company = _Company.of(counts, vocabulary, len(names))
-    uses = [
-        company.use(number, tag, tags[tag], len(names))
-        for number, tag in enumerate(names)
-        if company.assignments(number) >= MIN_POSTS
-    ]
-    return _with_mutual(uses)
+    view = vocabulary.view()
+    company = Company.of(tally(corpus, CountUse(numbering(names), view)), view.num_labels)
+    base = Base.of(company.run(len(names)), view.num_labels, vocabulary.meta["posts"])
+    runs = {tag: company.run(number) for number, tag in enumerate(names)}
+    uses = [base.use(tag, tags[tag], run) for tag, run in runs.items() if run[1].sum() >= MIN_POSTS]
+    return _with_mutual(_with_similarity(uses, runs, base, corpus, view))
 
 
-class _Company:
-    """Counts of every entity with every label it meets, as sorted runs of one array."""
+def _with_similarity(
+    uses: list[Use], runs: Mapping[str, Run], base: "Base", corpus: Corpus, view: LabelView
+) -> list[Use]:
+    """The figures with the similarity of the tags that are near to a label."""
+    near = sorted({use.label for use in uses if use.association >= MIN_ASSOCIATION})
+    if not near:
+        return uses
+    company = Company.of(tally(corpus, CountCompany(view, np.array(near))), view.num_labels)
+    theirs = {
+        label: base.information(company.run(place), label) for place, label in enumerate(near)
+    }
+    return [
+        replace(use, similarity=base.similarity(runs[use.tag], theirs[use.label], use.label))
+        if use.association >= MIN_ASSOCIATION else use
+        for use in uses
+    ]  # fmt: skip
 
-    def __init__(self, starts: Ints, labels: Ints, posts: Ints, base: Floats, total: int) -> None:
-        self.starts, self.labels, self.posts, self.total = starts, labels, posts, total
-        self.base = base
+
+@dataclass(frozen=True, eq=False)
+class Company:
+    """The labels that tags or labels stand beside: a run of the arrays for each of them."""
+
+    owners: Ints
+    """Whose run it is, int64 (m,), ascending."""
+    labels: Ints
+    posts: Ints
 
     @classmethod
-    def of(cls, counts: pa.Table, vocabulary: Vocabulary, num_tags: int) -> "_Company":
-        keys, posts = _both_ways(counts, vocabulary.num_labels, num_tags)
-        entities, labels = np.divmod(keys, vocabulary.num_labels)
-        base = np.zeros(vocabulary.num_labels)
-        alone = entities == num_tags + labels
-        base[labels[alone]] = posts[alone]
-        starts = np.searchsorted(entities, np.arange(num_tags + vocabulary.num_labels + 1))
-        return cls(starts, labels, posts, base, int(vocabulary.meta["posts"]))
+    def of(cls, counts: pa.Table, num_labels: int) -> "Company":
+        """From counts by owner * V + label, ascending."""
+        owners, labels = np.divmod(counts["key"].to_numpy(), num_labels)
+        return cls(owners, labels, counts["posts"].to_numpy())
 
-    def of_entity(self, entity: int) -> tuple[Ints, Ints]:
-        """Labels that the entity meets, ascending, and the posts with both."""
-        chosen = slice(self.starts[entity], self.starts[entity + 1])
+    def run(self, owner: int) -> Run:
+        """Labels that the owner stands beside, ascending, and the posts with both."""
+        chosen = slice(*np.searchsorted(self.owners, [owner, owner + 1]))
         return self.labels[chosen], self.posts[chosen]
 
-    def assignments(self, entity: int) -> int:
-        """Labels on the entity's posts in all."""
-        return int(self.of_entity(entity)[1].sum())
 
-    def use(self, entity: int, tag: str, posts: int, num_tags: int) -> Use:
-        labels, together = self.of_entity(entity)
+@dataclass(frozen=True, eq=False)
+class Base:
+    """How many posts each label has, which is what chance gives."""
+
+    posts: Floats
+    """float64 (V,)."""
+    total: int
+    """All posts."""
+
+    @classmethod
+    def of(cls, run: Run, num_labels: int, total: int) -> "Base":
+        """From the labels that some post has."""
+        posts = np.zeros(num_labels)
+        posts[run[0]] = run[1]
+        return cls(posts, total)
+
+    def use(self, tag: str, posts: int, run: Run) -> Use:
+        """The figures of a tag on so many posts, without similarity."""
+        labels, together = run
         lower = wilson_lower(together, posts)
-        lift = together / posts / (self.base[labels] / self.total)
+        lift = together / posts / (self.posts[labels] / self.total)
         best = int(np.argmax(lower * np.log(np.maximum(lift, 1.0))))
-        label, near = int(labels[best]), lower[best] >= MIN_ASSOCIATION
+        label = int(labels[best])
         return Use(
-            tag, posts, self.spread(entity), label, int(together[best]), float(lower[best]),
-            float(self.base[label] / self.total),
-            self.similarity(entity, num_tags + label, label) if near else 0.0,
+            tag, posts, self.spread(run), label, int(together[best]), float(lower[best]),
+            float(self.posts[label] / self.total),
         )  # fmt: skip
 
-    def spread(self, entity: int) -> float:
-        labels, posts = self.of_entity(entity)
+    def spread(self, run: Run) -> float:
+        """How evenly a tag goes with the labels."""
+        labels, posts = run
         share = posts / posts.sum()
-        divergence = float(np.sum(share * np.log(share / (self.base[labels] / self.base.sum()))))
+        divergence = float(np.sum(share * np.log(share / self._share(labels))))
         bias = (len(labels) - 1) / (2 * posts.sum())
         return float(np.exp(-max(0.0, divergence - bias)))
 
-    def similarity(self, one: int, other: int, without: int) -> float:
-        (labels, ours), (their_labels, theirs) = (
-            self._information(e, without) for e in (one, other)
-        )
-        _, left, right = np.intersect1d(labels, their_labels, return_indices=True)
+    def similarity(self, run: Run, theirs: Floats, label: int) -> float:
+        """Whether a tag keeps the company of a label, given the label's information."""
+        ours = self.information(run, label)
         norms = np.linalg.norm(ours) * np.linalg.norm(theirs)
-        return float(ours[left] @ theirs[right] / norms) if norms else 0.0
+        return float(ours @ theirs / norms) if norms else 0.0
 
-    def _information(self, entity: int, without: int) -> tuple[Ints, Floats]:
-        labels, posts = self.of_entity(entity)
-        chosen = labels != without
-        share = posts / max(posts.sum(), 1)
-        ratio = share[chosen] / (self.base[labels[chosen]] / self.base.sum())
-        return labels[chosen], np.maximum(np.log(ratio), 0.0)
+    def information(self, run: Run, without: int) -> Floats:
+        """Positive pointwise mutual information with every label but one, in nats, (V,)."""
+        labels, posts = run
+        found = np.zeros(len(self.posts))
+        found[labels] = np.maximum(np.log(posts / max(posts.sum(), 1) / self._share(labels)), 0.0)
+        found[without] = 0.0
+        return found
+
+    def _share(self, labels: Ints) -> Floats:
+        """Of all assignments of labels, those of each of some."""
+        found: Floats = self.posts[labels] / self.posts.sum()
+        return found
 
 
 def wilson_lower(successes: Ints, trials: int) -> Floats:
@@ -183,18 +194,3 @@ def _with_mutual(uses: Sequence[Use]) -> list[Use]:
         id(max(of, key=lambda use: use.association * use.similarity)) for of in nearest.values()
     }
     return [replace(use, mutual=id(use) in best) for use in uses]
-
-
-def _both_ways(counts: pa.Table, num_labels: int, num_tags: int) -> tuple[Ints, Ints]:
-    """Keys, ascending, and posts, where either of two labels is the entity."""
-    keys, posts = counts["key"].to_numpy(), counts["posts"].to_numpy()
-    entities, labels = np.divmod(keys, num_labels)
-    mirrored = (entities >= num_tags) & (entities != num_tags + labels)
-    other = (labels[mirrored] + num_tags) * num_labels + entities[mirrored] - num_tags
-    keys, posts = np.concatenate([keys, other]), np.concatenate([posts, posts[mirrored]])
-    order = np.argsort(keys)
-    return keys[order], posts[order]
-
-
-def _rows(offsets: Ints) -> Ints:
-    return np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))

@@ -153,8 +153,8 @@ class Vocabulary:
         tags, ids = (self._named[name].to_pylist() for name in ("normalised", "label_id"))
         return make_view(
             dict(zip(tags, ids, strict=True)),
-            self.labels["wnids"].to_pylist(),
-            self.labels["parents"].to_pylist(),
+            self.labels["wnids"],
+            self.labels["parents"],
             self.specificity,
         )
 
