@@ -1,4 +1,4 @@
-"""Everything in an object store: a real S3 server on loopback, spoken to by pyarrow alone."""
+"""Everything in an object store: real servers on loopback, spoken to by pyarrow alone."""
 
 import hashlib
 import io
@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,14 +43,17 @@ REPO = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True)
 class Store:
-    """A bucket of an S3 server."""
+    """A bucket of a server."""
 
     endpoint: str
+    root: str
+    """URI of the bucket."""
+    options: str
+    """Query of a URI, beside the endpoint."""
 
     def uri(self, name: str) -> str:
         """URI of something in the bucket, with all that is needed to reach it."""
-        query = f"endpoint_override={self.endpoint}&scheme=http&region=us-east-1"
-        return f"s3://bucket/{name}?{query}"
+        return f"{self.root}/{name}?endpoint_override={self.endpoint}&scheme=http&{self.options}"
 
     def names(self) -> list[str]:
         """Names of all objects."""
@@ -59,25 +62,48 @@ class Store:
         return [info.path for info in folder.filesystem.get_file_info(selector) if info.is_file]
 
 
-@pytest.fixture(scope="module")
-def store() -> Iterator[Store]:
-    """A server of our own, with an empty bucket."""
+@contextmanager
+def serving(*command: str) -> Iterator[str]:
+    """Address of a server that runs while the block does; its port comes behind the command."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = str(probe.getsockname()[1])
-    command = [sys.executable, "-m", "moto.server", "--host", "127.0.0.1", "--port", port]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    server = subprocess.Popen(
+        [*command, port], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
-        endpoint = f"127.0.0.1:{port}"
         _wait_for("127.0.0.1", int(port), server)
+        yield f"127.0.0.1:{port}"
+    finally:
+        server.kill()
+        server.wait()
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[Store]:
+    """A server of our own that speaks S3, with an empty bucket."""
+    with serving(sys.executable, "-m", "moto.server", "--host", "127.0.0.1", "--port") as endpoint:
         client = fs.S3FileSystem(
             endpoint_override=endpoint, scheme="http", region="us-east-1",
             allow_bucket_creation=True,
         )  # fmt: skip
         client.create_dir("bucket")
-        yield Store(endpoint)
-    finally:
-        server.kill()
-        server.wait()
+        yield Store(endpoint, "s3://bucket", "region=us-east-1")
+
+
+@pytest.fixture(scope="module")
+def gs() -> Iterator[Store]:
+    """One that speaks Google Cloud Storage."""
+    program = Path(sys.executable).with_name("gcp-storage-emulator")
+    options = ("--host", "127.0.0.1", "--in-memory", "--default-bucket", "bucket")
+    with serving(str(program), "start", *options, "--port") as endpoint:
+        yield Store(endpoint, "gs://anonymous@bucket", "retry_limit_seconds=5")
+
+
+@pytest.fixture(scope="module", params=["s3", "gs"])
+def store(request: pytest.FixtureRequest) -> Store:
+    """Each of the servers."""
+    found: Store = request.getfixturevalue(request.param)
+    return found
 
 
 def _wait_for(host: str, port: int, server: subprocess.Popen[bytes]) -> None:
@@ -100,7 +126,7 @@ def posts(store: Store) -> str:
         name = f"photos/{row['post_id']} é.jpg"
         if number != GONE:
             folder.write_bytes(name, row.pop("image"))
-        uris = (name, folder.location_of(name), f"s3://bucket/in/{name}")
+        uris = (name, folder.location_of(name), f"{store.root}/in/{name}")
         row["image_uri"] = uris[number % len(uris)]
     table = pa.Table.from_pylist(rows).select(["post_id", "image_uri", "hashtags", "public"])
     folder.write_table("posts.parquet", table, row_group_size=100)
@@ -175,11 +201,12 @@ def test_places_that_are_not_there_are_one_line(store: Store) -> None:
         JobFolder.claim(elsewhere, "prepare", {})
 
 
-def test_published_weights_and_their_photos_are_read_from_there(store: Store) -> None:
+def test_published_weights_and_their_photos_are_read_from_there(s3: Store) -> None:
+    """The other server answers one request at a time, and this asks while it reads."""
     config = ResNeXtConfig(blocks=(1, 1, 1, 1), groups=1, width_per_group=8)
     buffer = io.BytesIO()
     torch.save(build(config, 2).state_dict(), buffer)
-    there = Folder.at(store.uri("weights"))
+    there = Folder.at(s3.uri("weights"))
     there.write_bytes("ig_resnext101_32x8.pth", buffer.getvalue())
     weights = read_weights(there.location_of("ig_resnext101_32x8.pth"))
     assert (weights.config, weights.num_labels) == (config, 2)
@@ -216,7 +243,7 @@ def test_a_writer_that_dies_leaves_no_object(store: Store) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_killed_preparation_leaves_no_manifest_and_is_continued(
-    store: Store, tmp_path: Path
+    s3: Store, tmp_path: Path
 ) -> None:
     """As a command, with an endpoint from the environment."""
     image = coloured_posts(2)["image"][1].as_py()
@@ -227,13 +254,13 @@ def test_a_killed_preparation_leaves_no_manifest_and_is_continued(
     })  # fmt: skip
     sink = io.BytesIO()
     pq.write_table(table, sink, row_group_size=1024)
-    Folder.at(store.uri("many")).write_bytes("posts.parquet", sink.getvalue())
+    Folder.at(s3.uri("many")).write_bytes("posts.parquet", sink.getvalue())
     command = [
         sys.executable, "-m", "jobs.prepare", "--posts", "s3://bucket/many/posts.parquet",
         "--duplicates.remove", "none", "--size", "32", "--out",
     ]  # fmt: skip
     environment = os.environ | {
-        "AWS_ENDPOINT_URL": f"http://{store.endpoint}", "AWS_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL": f"http://{s3.endpoint}", "AWS_REGION": "us-east-1",
     }  # fmt: skip
 
     def start(out: str) -> subprocess.Popen[bytes]:
@@ -241,15 +268,15 @@ def test_a_killed_preparation_leaves_no_manifest_and_is_continued(
 
     killed = start("s3://bucket/killed")
     deadline = time.monotonic() + 240
-    while not any("killed/records/part" in name for name in store.names()):
+    while not any("killed/records/part" in name for name in s3.names()):
         assert killed.poll() is None, "it ended before it could be killed"
         assert time.monotonic() < deadline
         time.sleep(0.05)
     killed.kill()
     killed.wait()
-    assert "bucket/killed/manifest.json" not in store.names()
+    assert "bucket/killed/manifest.json" not in s3.names()
     assert start("s3://bucket/killed").wait(240) == 0
     assert start(str(tmp_path / "whole")).wait(240) == 0
     whole = (tmp_path / "whole" / "manifest.json").read_bytes()
-    assert Folder.at(store.uri("killed")).read_bytes("manifest.json") == whole
+    assert Folder.at(s3.uri("killed")).read_bytes("manifest.json") == whole
     assert json.loads(whole)["rows"] == rows
