@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from conftest import Corpus
+from processes import below
 
 from hashnext.cli import TERMINATED
 from hashnext.hashtags.vocabulary import Vocabulary
@@ -28,6 +30,8 @@ from hashnext.training.pretrain import Plan, plan
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 REPO = Path(__file__).resolve().parents[2]
 LIMIT_S = 400
+CHECKPOINT_IMAGES = 160
+WORKER = "ray::RayTrainWorker"
 
 
 def start(*arguments: str) -> subprocess.Popen[bytes]:
@@ -35,24 +39,28 @@ def start(*arguments: str) -> subprocess.Popen[bytes]:
 
 
 def test_a_run_survives_what_happens_to_runs(corpus: Corpus, tmp_path: Path) -> None:
-    """Two workers: the job is told to end. One worker: the job is killed, and its last checkpoint
-    cut short. Three workers: the end. A shard is damaged throughout."""
-    damaged, images, out = damage(corpus, tmp_path), 1120, tmp_path / "run"
+    """Two workers: one is killed, later one hangs, then the job is told to end. One worker: the
+    job is killed, and its last checkpoint cut short. Three workers: the end. A shard is damaged
+    throughout."""
+    damaged, images, out = damage(corpus, tmp_path), 1440, tmp_path / "run"
     arguments = [
         "jobs.pretrain", "nano", "--shards", damaged, "--vocabulary", corpus.vocabulary,
         "--out", str(out), "--schedule.images", str(images), "--schedule.warmup-images", "256",
-        "--checkpoint-images", "160", "--stream.size", "32", "--workers.cpus", "0.5",
-        "--workers.num-workers",
+        "--checkpoint-images", str(CHECKPOINT_IMAGES), "--stream.size", "32",
+        "--workers.cpus", "0.5", "--workers.stall-s", "10", "--workers.num-workers",
     ]  # fmt: skip
     job = start(*arguments, "2")
-    wait_for(job, lambda: len(checkpoints(out)) >= 1)
+    for what in (signal.SIGKILL, signal.SIGSTOP):
+        wait_for(job, more_trained(out))
+        os.kill(below(job, WORKER)[-1].pid, what)
+    wait_for(job, more_trained(out))
     job.terminate()
     assert job.wait(LIMIT_S) == TERMINATED
     kept = checkpoints(out)
     assert not (out / "result.json").exists()
 
-    job, before = start(*arguments, "1"), trained(out)
-    wait_for(job, lambda: len(checkpoints(out) - kept) >= 1 and trained(out) > before + 160)
+    job, more = start(*arguments, "1"), more_trained(out)
+    wait_for(job, lambda: len(checkpoints(out) - kept) >= 1 and more())
     job.kill()
     job.wait()
     newest = max(checkpoints(out))
@@ -94,6 +102,12 @@ def trained(out: Path) -> int:
     return json.loads(path.read_text())["images_trained"] if path.exists() else 0
 
 
+def more_trained(out: Path) -> Callable[[], bool]:
+    """Whether more has been trained on than what was unreported when this was called."""
+    before = trained(out)
+    return lambda: trained(out) > before + CHECKPOINT_IMAGES
+
+
 def checkpoints(out: Path) -> set[str]:
     """Names of the checkpoints that Ray Train knows of."""
     try:
@@ -126,7 +140,7 @@ def small_plan(shards: str, vocabulary: str, images: int) -> Plan:
     config = nano().shortened(images)
     config = replace(
         config, stream=replace(config.stream, size=32),
-        schedule=replace(config.schedule, warmup_images=256), checkpoint_images=160,
+        schedule=replace(config.schedule, warmup_images=256), checkpoint_images=CHECKPOINT_IMAGES,
     )  # fmt: skip
     return plan(config, Folder.at(shards), Vocabulary.load(vocabulary))
 
@@ -142,63 +156,24 @@ def digest(planned: Plan, samples: Samples) -> str:
     return ledger.digest
 
 
-TWO_NODES = """
-import json
-import sys
-import threading
-import time
-from pathlib import Path
-
-import ray
-from ray.cluster_utils import Cluster
-
-from hashnext.progress import meter
-from hashnext.registry.store import RunLogger
-from hashnext.storage import Folder
-from hashnext.training.ray_trainer import fit
-from hashnext.training.workers import WorkersConfig
-from test_faults import small_plan
-
-shards, vocabulary, out, images = *sys.argv[1:4], int(sys.argv[4])
-cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 3, "include_dashboard": False})
-second = cluster.add_node(num_cpus=2)
-ray.init(address=cluster.address, log_to_driver=False)
-
-
-def lose_the_second_node():
-    while not list(Path(out, "run").glob("checkpoint_2*/checksum.json")):
-        time.sleep(0.1)
-    cluster.remove_node(second, allow_graceful=False)
-
-
-threading.Thread(target=lose_the_second_node, daemon=True).start()
-planned = small_plan(shards, vocabulary, images)
-logger = RunLogger()
-logger.open("nodes", "nodes", {}, {})
-workers = WorkersConfig(num_workers=2, min_workers=1, cpus=2)
-with meter("pretrain", images, "images") as progress:
-    outcome, _ = fit(planned.run, Folder.at(out), workers, logger, progress)
-alive = sum(node["Alive"] for node in ray.nodes())
-print(json.dumps({"ledger": outcome.ledger, "nodes": alive}), flush=True)
-ray.shutdown()
-cluster.shutdown()
-"""
-
-
-def test_a_lost_node_and_its_worker_are_done_without(corpus: Corpus, tmp_path: Path) -> None:
-    images, paths = 640, os.pathsep.join([str(Path(__file__).parent), str(REPO / "tests")])
+def test_lost_nodes_and_their_workers_are_done_without(corpus: Corpus, tmp_path: Path) -> None:
+    """Three nodes: one is lost at once, one gives notice and goes when a checkpoint is kept."""
+    images, out, here = 1600, tmp_path / "run", Path(__file__).parent
     environment = os.environ | {
-        "PYTHONPATH": paths, "RAY_AUTH_MODE": "disabled",
-        "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "15",
+        "PYTHONPATH": os.pathsep.join([str(here), str(REPO / "tests")]),
+        "RAY_AUTH_MODE": "disabled", "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "15",
+        "RAY_TRAIN_PREEMPTION_POLL_INTERVAL_S": "0.5",
     }  # fmt: skip
     done = subprocess.run(
-        [sys.executable, "-c", TWO_NODES, corpus.shards, corpus.vocabulary, str(tmp_path / "run"),
-         str(images)], cwd=REPO, env=environment, capture_output=True, text=True, timeout=LIMIT_S,
+        [sys.executable, "-m", "lose_nodes", corpus.shards, corpus.vocabulary, out, str(images)],
+        cwd=REPO, env=environment, capture_output=True, text=True, timeout=LIMIT_S,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr[-3000:]
     planned = small_plan(corpus.shards, corpus.vocabulary, images)
     expected = digest(planned, planned.run.training.order().take(0, images))
-    assert json.loads(done.stdout.splitlines()[-1]) == {"ledger": expected, "nodes": 1}
+    told = json.loads((out / "told.json").read_text())
+    assert (told["ledger"], told["nodes"]) == (expected, 1)
+    assert told["continued_from"] == told["kept_at_the_notice"] is not None
 
 
 def test_a_killed_preparation_continues_to_the_same_fingerprint(

@@ -17,6 +17,7 @@ from urllib.error import HTTPError, URLError
 
 import pytest
 from conftest import Corpus
+from processes import kill_tree
 
 from hashnext import settings
 
@@ -88,7 +89,7 @@ def cluster(home: Path) -> Iterator[Cluster]:
         _wait_for_answer(address, ray, folder / "ray-start.log")
         yield Cluster(address, environment)
     finally:
-        _kill_tree(ray)
+        kill_tree(ray)
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -182,15 +183,3 @@ def _wait_for_answer(address: str, ray: subprocess.Popen[bytes], log: Path) -> N
                 return  # 401: it is up and asks for the token
         time.sleep(0.5)
     raise AssertionError(log.read_text())
-
-
-def _kill_tree(root: subprocess.Popen[bytes]) -> None:
-    import ray  # noqa: F401 - ships psutil and puts it on the path
-
-    # isort: split
-    import psutil
-
-    for process in [*psutil.Process(root.pid).children(recursive=True), root]:
-        with suppress(psutil.NoSuchProcess):
-            process.kill()
-    root.wait()
