@@ -1,9 +1,10 @@
 """Training fed by the stream, beside the same steps fed from a tensor in memory.
 
 Of nano and ResNeXt-50 at 64 and 128 px: the rate of the steps alone, the rate of the stream alone,
-and that of both together. On CPU both want the same cores, which allow 1 / (1 / steps + 1 / stream)
-images a second; on a GPU they run side by side, and the slower of the two is the limit. Shards are
-those of `tests.benchmarks.ingest`. Run from the repository root:
+that of both together in one process, and that of a whole job under Ray Train with its curves, after
+its first fifth. On CPU steps and stream want the same cores, which allow
+1 / (1 / steps + 1 / stream) images a second; on a GPU they run side by side, and the slower of the
+two is the limit. Shards are those of `tests.benchmarks.ingest`. Run from the repository root:
 
     uv run -m tests.benchmarks.full_stack
 """
@@ -18,22 +19,32 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from hashnext import cluster
+from hashnext.config import PretrainConfig
+from hashnext.evaluation.hierarchy import LabelNames
 from hashnext.models.preprocess import Preprocess
 from hashnext.models.resnext import build
+from hashnext.progress import meter
 from hashnext.recipes import RECIPES
+from hashnext.registry.store import RunLogger
 from hashnext.shards.batch import Batch, StreamConfig
 from hashnext.shards.stream import TrainingSet, training_batches
+from hashnext.storage import Folder
 from hashnext.training.optimiser import make_optimiser
 from hashnext.training.parallel import ParallelConfig, distribute
 from hashnext.training.prefetch import DeviceBatch, on_device
+from hashnext.training.ray_trainer import fit
 from hashnext.training.step import Stepper
+from hashnext.training.worker import Run
+from hashnext.training.workers import WorkersConfig
 from tests.benchmarks.ingest import training_set, write_posts, write_shards
 from tests.benchmarks.table import row
 
 AT_LEAST = 0.95
+JOB_AT_LEAST = 0.9
 BATCH = 64
 LABELS = 1000
 SECONDS = 20.0
@@ -41,9 +52,14 @@ SECONDS = 20.0
 CASES = (("nano", 64), ("nano", 128), ("resnext50_32x4d", 64), ("resnext50_32x4d", 128))
 
 
+def config_of(recipe: str, device: torch.device) -> PretrainConfig:
+    """A recipe with the batch of all measurements."""
+    return replace(RECIPES[recipe](), batch=BATCH, bf16=device.type == "cuda")
+
+
 def stepper_of(recipe: str, size: int, device: torch.device) -> Stepper:
     """A fresh network of a recipe and its optimiser."""
-    config = replace(RECIPES[recipe](), bf16=device.type == "cuda")
+    config = config_of(recipe, device)
     network = build(config.model, LABELS)
     model = distribute(network, ParallelConfig(), 1, device)
     optimiser = make_optimiser(network, config.optimiser)
@@ -89,31 +105,43 @@ def train(stepper: Stepper, batches: Iterable[DeviceBatch], seconds: float) -> t
     return images / passed, waited / passed
 
 
+def job(config: PretrainConfig, data: TrainingSet, images: int, out: Folder) -> float:
+    """Images a second of a run under Ray Train, the median over five parts but the first."""
+    config = replace(config, stream=data.config, log_images=images // 5, checkpoint_images=images)
+    run = Run(
+        config=config.shortened(images), training=data, num_labels=LABELS,
+        held_out=replace(data, index=data.index.subset(np.zeros(len(data.index), bool))),
+        label_posts=[0] * LABELS, label_names=LabelNames([None] * LABELS, np.zeros(LABELS)),
+    )  # fmt: skip
+    logger = RunLogger()
+    logger.open("full-stack", "job", {}, {})
+    with meter("job", images, "images") as progress:
+        fit(run, out, WorkersConfig(), logger, progress)
+    return statistics.median(rate for _, rate in logger.curve("images_per_s")[1:])
+
+
 def batches_of(data: TrainingSet) -> Iterator[Batch]:
     """The stream, as long as anyone may want it."""
     yield from training_batches(data, batch=BATCH, images=10_000_000, start=0, rank=0, world=1)
 
 
-def measure(recipe: str, data: TrainingSet, device: torch.device, repeats: int) -> None:
+def measure(recipe: str, data: TrainingSet, device: torch.device, out: Folder) -> None:
     """Compare for one network and size, and print."""
-    size = data.config.size
+    size, gpu = data.config.size, device.type == "cuda"
     stepper = stepper_of(recipe, size, device)
     held = next(iter(on_device(batches_of(data), device)))
-    shares, waits = [], []
-    for _ in range(repeats):
-        alone, stream = steps_alone(stepper, held), stream_alone(data)
-        both, waited = together(stepper, data)
-        gpu = device.type == "cuda"
-        allowed = min(alone, stream) if gpu else 1 / (1 / alone + 1 / stream)
-        shares.append(both / allowed)
-        waits.append(waited)
-        print(
-            f"{recipe} {size} px: steps {alone:,.1f}/s, stream {stream:,.1f}/s, allowed "
-            f"{allowed:,.1f}/s, together {both:,.1f}/s", flush=True,
-        )  # fmt: skip
-    share = statistics.median(shares)
-    row(f"{recipe}, {size} px", f"{share:.2f}x", f"at least {AT_LEAST:g}x", share >= AT_LEAST)
-    row("  waiting for the stream", f"{statistics.median(waits):.0%}")
+    alone, stream = steps_alone(stepper, held), stream_alone(data)
+    both, waited = together(stepper, data)
+    allowed = min(alone, stream) if gpu else 1 / (1 / alone + 1 / stream)
+    whole = job(config_of(recipe, device), data, int(3 * SECONDS * allowed), out)
+    print(
+        f"{recipe} {size} px, images/s: steps {alone:,.1f}, stream {stream:,.1f}, allowed "
+        f"{allowed:,.1f}, together {both:,.1f}, job {whole:,.1f}", flush=True,
+    )  # fmt: skip
+    for what, rate, least in (("together", both, AT_LEAST), ("whole job", whole, JOB_AT_LEAST)):
+        share = rate / allowed
+        row(f"{recipe}, {size} px: {what}", f"{share:.2f}x", f"at least {least:g}x", share >= least)
+    row("  waiting for the stream", f"{waited:.0%}")
 
 
 def main() -> None:
@@ -121,16 +149,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--posts", type=int, default=10_800)
     parser.add_argument("--repeats", type=int, default=1)
+    parser.add_argument("--recipes", nargs="*", default=["nano", "resnext50_32x4d"])
     args = parser.parse_args()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     print(f"load of the machine before: {os.getloadavg()[0]:.2f}, {os.cpu_count()} cores, {device}")
     with tempfile.TemporaryDirectory() as folder, cluster.session():
         at = Path(folder)
+        os.environ["HASHNEXT_HOME"] = str(at / "home")
         write_posts(at / "posts.parquet", args.posts)
         shards = write_shards(at / "posts.parquet", at / "shards")
-        for recipe, size in CASES:
-            data = training_set(shards, StreamConfig(size=size))
-            measure(recipe, data, device, args.repeats)
+        for (recipe, size), repeat in itertools.product(CASES, range(args.repeats)):
+            if recipe in args.recipes:
+                data = training_set(shards, StreamConfig(size=size))
+                measure(recipe, data, device, Folder.at(at / f"{recipe}-{size}-{repeat}"))
 
 
 if __name__ == "__main__":
