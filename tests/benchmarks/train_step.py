@@ -39,7 +39,7 @@ from hashnext.training.step import Stepper
 from hashnext.training.watch import hardware, training_flops
 from tests.benchmarks.table import row
 
-ROUNDS = 5
+ROUNDS = 15
 BANDWIDTH = {"H200": 4.8e12, "H100": 3.35e12, "A100": 2.0e12}
 """Bytes a second of a GPU's memory, by a part of its name: NVIDIA's data sheets."""
 TIMM = {"resnext101_32x8d": "resnext101_32x8d", "resnext50_32x4d": "resnext50_32x4d"}
@@ -109,7 +109,7 @@ def bare(
         found = loss(logits, batch)
         found.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
-        return float(found)
+        return float(found.detach())
 
     return step
 
@@ -182,7 +182,7 @@ def main() -> None:
     """Measure every case of the device."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--batch", type=int, help="instead of the cases' own")
-    parser.add_argument("--seconds", type=float, default=6.0, help="of a measurement")
+    parser.add_argument("--seconds", type=float, default=2.0, help="of a turn")
     parser.add_argument("--labels", type=int, default=Case.labels)
     parser.add_argument("--head-rank", type=int, help="of a factorised head")
     args = parser.parse_args()

@@ -15,6 +15,7 @@ from hashnext.hashtags.vocabulary import Vocabulary
 from hashnext.posts.identity import post_keys
 from hashnext.posts.readers import PostSource
 from hashnext.recipes import recipe
+from hashnext.shards import stream
 from hashnext.shards.batch import Batch, StreamConfig
 from hashnext.shards.ledger import Ledger
 from hashnext.shards.missing import key_name, missing_posts
@@ -54,8 +55,9 @@ def test_what_resampling_does_is_known_before_the_run(planned: Plan) -> None:
 
 
 def batches(data: TrainingSet, start: int = 0, rank: int = 0, world: int = 1) -> list[Batch]:
-    stream = training_batches(data, batch=BATCH, images=IMAGES, start=start, rank=rank, world=world)
-    return list(stream)
+    return [
+        *training_batches(data, batch=BATCH, images=IMAGES, start=start, rank=rank, world=world)
+    ]
 
 
 def ledger(shares: list[list[Batch]]) -> str:
@@ -92,6 +94,18 @@ def test_workers_and_restarts_give_the_same_samples(planned: Plan) -> None:
     again = resumed[0][2]
     assert (again.images == whole[2].images).all(), "crops are replayed, too"
     assert (again.flips == whole[2].flips).all()
+
+
+def test_a_long_run_reads_dataset_after_dataset(
+    planned: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = batches(planned.run.training)
+    monkeypatch.setattr(stream, "BATCHES_OF_A_DATASET", 3)
+    parts = batches(planned.run.training)
+    assert [len(batch) for batch in parts] == [len(batch) for batch in whole]
+    for part, one in zip(parts, whole, strict=True):
+        assert (part.keys == one.keys).all()
+        assert (part.images == one.images).all()
 
 
 def test_labels_belong_to_their_images(planned: Plan, corpus: Corpus) -> None:

@@ -36,9 +36,9 @@ def extract_on_cluster(model: ResNeXt, preprocess: Preprocess, images: LabelledS
     features: list[np.ndarray[Any, Any]] = []
     with cluster.session(), meter("features", len(images), "images") as progress:
         dataset = (
-            ray.data.from_arrow(_batches(images))
+            ray.data.from_blocks(_batches(images))
             .map_batches(
-                decode_crops,  # type: ignore[arg-type]  # Ray does not know of fn_kwargs
+                decode_crops,
                 batch_size=None, batch_format="pyarrow",
                 fn_kwargs={"size": preprocess.size, "crop_fraction": preprocess.crop_fraction},
             )

@@ -36,7 +36,7 @@ class Corpus:
 
 def read_corpus(source: PostSource) -> Corpus:
     """Read the tags of all posts of a source with Ray Data."""
-    units = ray.data.from_arrow([pa.table({"unit": share}) for share in share_out(source.units)])
+    units = ray.data.from_blocks([pa.table({"unit": share}) for share in share_out(source.units)])
     read = partial(_read_share, source=source)
     shares = units.map_batches(read, batch_size=None, batch_format="pyarrow")
     return Corpus(shares.materialize())

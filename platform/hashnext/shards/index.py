@@ -70,8 +70,8 @@ class LabelIndex:
 def build_index(shards: Folder, manifest: Manifest, view: LabelView) -> LabelIndex:
     """Apply a vocabulary to all the shards, one Ray task a file."""
     files = [pa.table({"file": [number]}) for number in range(len(manifest.files))]
-    dataset = ray.data.from_arrow(files).map_batches(
-        label_file,  # type: ignore[arg-type]  # Ray types no further arguments
+    dataset = ray.data.from_blocks(files).map_batches(
+        label_file,
         fn_kwargs={"shards": shards, "manifest": manifest, "view": view},
         batch_size=1,
     )

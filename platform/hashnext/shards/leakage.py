@@ -79,8 +79,8 @@ def find_leaks(shards: Folder, reference: Reference, config: DuplicatesConfig) -
 def _identify(shards: Folder, manifest: Manifest) -> pa.Table:
     """What the pictures in the shards are known by, without thumbnails, in their order."""
     files = [pa.table({"file": [file.name]}) for file in manifest.files]
-    found = ray.data.from_arrow(files).map_batches(
-        identify_file,  # type: ignore[arg-type]  # Ray types no further arguments
+    found = ray.data.from_blocks(files).map_batches(
+        identify_file,
         fn_kwargs={"shards": shards},
         batch_size=1,
     )

@@ -107,8 +107,8 @@ def _run_parts(
 ) -> Iterator[int]:
     if not todo:
         return
-    dataset = ray.data.from_arrow([pa.table({"part": [part]}) for part in todo]).map_batches(
-        prepare_part,  # type: ignore[arg-type]  # Ray types no further arguments
+    dataset = ray.data.from_blocks([pa.table({"part": [part]}) for part in todo]).map_batches(
+        prepare_part,
         fn_kwargs={"source": source, "out": out, "config": config, "parts": parts},
         batch_size=1,
     )

@@ -32,6 +32,9 @@ FEW = 4
 """Row groups kept in memory where they are read one after the other."""
 IN_FLIGHT = 4
 """Batches waiting at each actor; with fewer it idles between two batches."""
+BATCHES_OF_A_DATASET = 8192
+"""Making an item of a dataset takes its driver 0.8 ms, and Ray keeps each of them, so a long run
+reads several datasets, one after the other."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,15 +134,25 @@ class OrderedLoader(SequentialLoader):
 def _run(
     loader: tuple[type, tuple[Any, ...]], starts: range, placement: Placement
 ) -> Iterator[dict[str, Any]]:
-    if not starts:
-        return
+    for first in range(0, len(starts), BATCHES_OF_A_DATASET):
+        part = starts[first : first + BATCHES_OF_A_DATASET]
+        dataset = _dataset(loader, part, placement)
+        yield from dataset.iter_batches(batch_size=None, batch_format="numpy", prefetch_batches=4)
+
+
+def _dataset(
+    loader: tuple[type, tuple[Any, ...]], starts: range, placement: Placement
+) -> ray.data.Dataset:
     context = DataContext.get_current().copy()
     context.execution_options.preserve_order = True
     context.target_max_block_size = 1 << 30  # a batch must not be cut
     context.enable_progress_bars = False
     with DataContext.current(context):
-        items = ray.data.from_arrow([pa.table({"start": [start]}) for start in starts])
-        dataset = items.map_batches(
+        # from_arrow would start a task for every item
+        items: ray.data.Dataset = ray.data.from_blocks(
+            [pa.table({"start": [start]}) for start in starts]
+        )
+        return items.map_batches(
             loader[0],
             fn_constructor_args=loader[1],
             batch_size=1,
@@ -148,7 +161,6 @@ def _run(
             ),
             **placement.options,
         )
-    yield from dataset.iter_batches(batch_size=None, batch_format="numpy", prefetch_batches=4)
 
 
 def _placement(config: StreamConfig, world: int) -> Placement:
