@@ -32,8 +32,8 @@ class PretrainConfig:
     loss: LossConfig = field(default_factory=LossConfig)
     """What the logits are held against."""
     label_noise: float = 0.0
-    """Share of the training labels replaced by draws from all of them (paper, section 6): how much
-    wrong hashtags cost."""
+    """Share of the training labels replaced by draws from all others (Mahajan et al., section 3.2):
+    how much wrong hashtags cost."""
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
     """SGD."""
     calibration: CalibrationConfig = field(default_factory=CalibrationConfig)
