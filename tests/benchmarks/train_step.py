@@ -42,8 +42,6 @@ from tests.benchmarks.table import row
 ROUNDS = 15
 BANDWIDTH = {"H200": 4.8e12, "H100": 3.35e12, "A100": 2.0e12}
 """Bytes a second of a GPU's memory, by a part of its name: NVIDIA's data sheets."""
-TIMM = {"resnext101_32x8d": "resnext101_32x8d", "resnext50_32x4d": "resnext50_32x4d"}
-"""timm's names of the networks that it has."""
 
 
 @dataclass(frozen=True)
@@ -141,8 +139,8 @@ def measure(case: Case, device: torch.device, seconds: float) -> None:
         "bare": bare(build(config.model, case.labels), case, device, gpu, multi_label),
         "ours": ours(config, case, device),
     }
-    if case.recipe in TIMM:
-        network = timm.create_model(TIMM[case.recipe], num_classes=case.labels)
+    if case.recipe in timm.list_models():  # by the same names
+        network = timm.create_model(case.recipe, num_classes=case.labels)
         steps["timm"] = bare(network, case, device, gpu, one_label)
     for step in steps.values():
         for _ in range(3):  # compiles, and chooses algorithms
@@ -162,19 +160,26 @@ def measure(case: Case, device: torch.device, seconds: float) -> None:
         target = f"at least {least:g}x" if gpu or other == "bare" else ""
         row(f"  ours / {other}", f"{ratio:.2f}x", target, not target or ratio >= least)
     if gpu:
-        roofline(config, case, device, statistics.median(rates["ours"]))
+        roofline(config, case, device, statistics.median(rates["ours"]), steps["ours"])
 
 
-def roofline(config: PretrainConfig, case: Case, device: torch.device, speed: float) -> None:
-    """Shares of the GPU's peak and of its memory bandwidth; activations go through memory at least
-    once forward and twice backward."""
+def roofline(
+    config: PretrainConfig, case: Case, device: torch.device, speed: float,
+    step: Callable[[], object],
+) -> None:  # fmt: skip
+    """Shares of the GPU's peak and of its memory bandwidth; what a step has in memory besides what
+    stays there goes through it at least once forward and twice backward."""
+    torch.cuda.reset_peak_memory_stats(device)
+    before = torch.cuda.memory_allocated(device)
+    step()
+    kept = torch.cuda.max_memory_allocated(device) - before
     tflops = speed * training_flops(config.model, case.labels, case.size) / 1e12
     for key, value in hardware(device, tflops, 1).items():
         row(f"  {key}", f"{value:.3f}")
     name = torch.cuda.get_device_name(device)
     peak = next((value for part, value in BANDWIDTH.items() if part in name), None)
     if peak:
-        moved = 3 * torch.cuda.max_memory_allocated(device) / case.batch * speed
+        moved = 3 * kept / case.batch * speed
         row("  share of memory bandwidth, at least", f"{moved / peak:.3f}")
 
 
