@@ -16,6 +16,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
+from timm.models.resnet import Bottleneck, ResNet
 from torch import Tensor
 
 from hashnext.errors import ConfigError, DataError
@@ -342,3 +343,13 @@ def test_a_state_dict_is_not_changed_in_place(state: State) -> None:
     given = without_counters(state)
     plain(given)
     assert list(given) == names
+
+
+def test_timms_networks_are_loaded_as_they_are(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    theirs = ResNet(Bottleneck, (1, 2, 1, 1), LABELS, cardinality=2, base_width=3).eval()
+    found = read_weights(saved(tmp_path / "timm.pth", theirs.state_dict()))
+    assert (found.config, found.num_labels) == (CONFIG, LABELS)
+    images = torch.randn(3, 3, 64, 64)
+    with torch.inference_mode():
+        torch.testing.assert_close(network_of(found).eval()(images), theirs(images))
