@@ -1,24 +1,26 @@
 """Measure a network with its own label head, such as published weights on ImageNet's photos.
 
-Nothing is trained: the images' labels are the numbers of the head's outputs. Writes result.json and
-predictions.parquet, one row an image; with `--leakage` also the accuracy that counts images seen in
-training as wrong.
+Nothing is trained: the images' labels are the numbers of the head's outputs. Writes result.json,
+evaluation.png and predictions.parquet, one row an image; with `--leakage` also the accuracy that
+counts images seen in training as wrong.
 """
 
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from hashnext import cli
-from hashnext.errors import ConfigError, DataError
+from hashnext.errors import ConfigError
+from hashnext.evaluation import own_head_plot
 from hashnext.evaluation.baseline import PREDICTIONS
 from hashnext.evaluation.features import BATCH
 from hashnext.evaluation.labelled_folder import open_labelled
-from hashnext.evaluation.labelled_stream import LabelledStream
 from hashnext.evaluation.lower_bound import Leaked
 from hashnext.evaluation.own_head import Evaluation, evaluate_head
 from hashnext.models.initial_weights import InitialWeights, network_of, read_weights
 from hashnext.models.preprocess import Preprocess
 from hashnext.outputs import JobFolder
+
+PLOT = "evaluation.png"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +64,8 @@ def main(job: Evaluate) -> dict[str, Any]:
     cli.print_table("weights", weights.origin | {"licence": weights.licence or "unknown"})
     network = network_of(weights)
     images = open_labelled(job.images, network.fc.out_features, job.labels)
-    leaked = _leaked(job, weights, images) if job.leakage else None
+    dataset = weights.lineage.get("dataset")
+    leaked = Leaked.read(job.leakage, dataset, images.ids) if job.leakage else None
     settings = {key: value for key, value in asdict(job).items() if key not in ("out", "batch")}
     inputs = {"initial_weights": weights.source, "sha256": weights.sha256}
     folder = JobFolder.claim(
@@ -76,20 +79,9 @@ def main(job: Evaluate) -> dict[str, Any]:
     result = _figures(weights, evaluation)
     if leaked is not None:
         result["leakage"] = leaked.figures(images.ids, scores.correct)
+    folder.folder.write_bytes(PLOT, own_head_plot.plot(scores, result.get("leakage")))
     folder.finish(result)
     return cli.report(folder)
-
-
-def _leaked(job: Evaluate, weights: InitialWeights, images: LabelledStream) -> Leaked:
-    """The images that training has seen. Raises DataError: the report is about other images."""
-    assert job.leakage is not None
-    leaked = Leaked.read(job.leakage, weights.lineage.get("dataset"))
-    if unknown := leaked.ids.difference(images.ids):
-        raise DataError(
-            f"--leakage {job.leakage}: about other images: {len(unknown):,} of its ids are not "
-            f"among --images, such as {min(unknown)!r}"
-        )
-    return leaked
 
 
 def _figures(weights: InitialWeights, evaluation: Evaluation) -> dict[str, Any]:

@@ -82,7 +82,7 @@ def main(job: TransferJob) -> dict[str, Any]:
     subject = open_subject(job.model, job.seed)
     task = TransferTask(train=read_labelled(job.train), test=read_labelled(job.test))
     baseline = Baseline.read(job.baseline, task.test) if job.baseline else None
-    leaked = Leaked.read(job.leakage, subject.dataset) if job.leakage else None
+    leaked = Leaked.read(job.leakage, subject.dataset, task.test.ids) if job.leakage else None
     probe = f"{_method(job)} {task.fingerprint}"
     folder = JobFolder.claim(
         job.out, "transfer", _settings(job) | {"fingerprint": subject.fingerprint, "probe": probe}

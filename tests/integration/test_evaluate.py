@@ -119,6 +119,7 @@ def test_the_answers_are_torchvisions(release: Release, finished: tuple[Evaluate
     assert [row["top5"] for row in rows] == release.answers
     assert len({row["top5"][0] for row in rows}) > 6, "else any order of images would pass"
     assert all(row["id"].startswith(WNIDS[row["label"]] + "/") for row in rows)
+    assert (Path(job.out) / "evaluation.png").read_bytes().startswith(b"\x89PNG")
     figures = result["evaluation"]
     assert figures["top1"]["mean"] == pytest.approx(RIGHT / 12)
     assert figures["top5"]["mean"] == pytest.approx(IN_FIVE / 12)

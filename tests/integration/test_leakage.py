@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from hashnext.errors import ConfigError, StateError
+from hashnext.errors import ConfigError, DataError, StateError
 from hashnext.evaluation.lower_bound import Leaked
 from hashnext.images.decode import encode_jpeg
 from hashnext.posts.identity import held_out, post_keys
@@ -16,6 +16,7 @@ from jobs.leakage import LeakageJob
 from tests.unit.test_duplicates import picture
 
 POSTS = [f"post{number}" for number in range(40)]
+IDS = ["trained", "held out", "new", "newer"]
 
 
 def write(path: Path, **columns: object) -> str:
@@ -37,7 +38,7 @@ def job(tmp_path_factory: pytest.TempPathFactory, ray_session: None) -> LeakageJ
     trained, kept = int(np.flatnonzero(~out)[0]), int(np.flatnonzero(out)[0])
     shown = [picture(trained), picture(kept)[:, ::-1], picture(100), picture(101)]
     evaluation = write(
-        folder / "test.parquet", id=["trained", "held out", "new", "newer"],
+        folder / "test.parquet", id=IDS,
         image=[encode_jpeg(np.ascontiguousarray(image), 60) for image in shown],
     )  # fmt: skip
     return LeakageJob(shards=str(folder / "shards"), evaluation=evaluation, out=str(folder / "out"))
@@ -64,7 +65,7 @@ def test_copies_are_found_and_held_out_posts_told_apart(
 def test_the_lower_bound_counts_what_was_seen_as_wrong(
     job: LeakageJob, result: dict[str, object]
 ) -> None:
-    leaked = Leaked.read(job.out, None)
+    leaked = Leaked.read(job.out, None, IDS)
     correct = np.array([True, True, False])
     assert leaked.figures(["trained", "held out", "new"], correct) == {
         "leaked_test_images": 1, "top1_lower_bound": pytest.approx(1 / 3)
@@ -73,6 +74,8 @@ def test_the_lower_bound_counts_what_was_seen_as_wrong(
 
 def test_a_report_on_other_shards_is_refused(job: LeakageJob, result: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match="about shards"):
-        Leaked.read(job.out, "0" * 64)
+        Leaked.read(job.out, "0" * 64, IDS)
     with pytest.raises(StateError, match="not the --out of a finished"):
-        Leaked.read(job.shards, None)
+        Leaked.read(job.shards, None, IDS)
+    with pytest.raises(DataError, match=r"about other images: 1 of its ids .* 'trained'"):
+        Leaked.read(job.out, None, ["another"])

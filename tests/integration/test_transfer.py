@@ -15,9 +15,11 @@ from hashnext.errors import ConfigError, DataError, StateError
 from hashnext.evaluation.few_shot import FewShotConfig
 from hashnext.evaluation.finetune import FinetuneConfig
 from hashnext.evaluation.labelled import read_labelled
+from hashnext.evaluation.lower_bound import LEAKS_FILE
 from hashnext.evaluation.transfer import selection_score
 from hashnext.registry.gates import TransferFigure
 from hashnext.registry.package import ModelPackage
+from hashnext.storage import Folder
 from jobs import transfer
 from jobs.transfer import TransferJob, open_subject
 
@@ -71,6 +73,23 @@ def test_the_result_is_whole_and_agrees_with_the_predictions(
     assert result["images_extracted"] == 8 * (30 + 20)
     assert predictions["id"].to_pylist() == pq.read_table(job.test)["id"].to_pylist()
     assert all(row["top5"][0] == row["label"] for row in predictions.to_pylist() if row["correct"])
+
+
+def test_images_seen_in_training_count_as_wrong(
+    untrained: tuple[TransferJob, Any], tmp_path: Path
+) -> None:
+    job, result = untrained
+    predictions = pq.read_table(Path(job.out) / "predictions.parquet").to_pylist()
+    leaked = [row["id"] for row in predictions if row["correct"]][:3]
+    report = Folder.at(tmp_path / "leakage")
+    report.write_json("result.json", {"settings": {"dataset": "d"}})
+    report.write_table(LEAKS_FILE, pa.table({"id": leaked, "held_out": [False] * 3}))
+    found = transfer.main(replace(job, leakage=report.location, out=str(tmp_path / "out")))
+    assert found["transfer"] == result["transfer"]
+    lower = result["transfer"]["top1"] - 3 / len(predictions)
+    assert found["leakage"] == {
+        "leaked_test_images": 3, "top1_lower_bound": pytest.approx(lower)
+    }  # fmt: skip
 
 
 def test_the_same_command_again_does_nothing(

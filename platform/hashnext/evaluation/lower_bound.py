@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from hashnext.errors import ConfigError, StateError
+from hashnext.errors import ConfigError, DataError, StateError
 from hashnext.evaluation.bootstrap import Scores
 from hashnext.outputs import RESULT
 from hashnext.storage import Folder
@@ -28,16 +28,18 @@ class Leaked:
     """Fingerprint of the shards."""
 
     @classmethod
-    def read(cls, location: str, dataset: str | None) -> "Leaked":
+    def read(cls, location: str, dataset: str | None, ids: Sequence[str]) -> "Leaked":
         """From the finished `--out` of `jobs.leakage`.
 
         Args:
             location: that folder.
             dataset: fingerprint of the shards that the model was trained on; None: on none.
+            ids: of the test images.
 
         Raises:
             StateError: the folder holds no finished report.
             ConfigError: the report is about other shards.
+            DataError: the report is about other images.
         """
         folder = Folder.at(location)
         if not (folder.has(RESULT) and folder.has(LEAKS_FILE)):
@@ -49,8 +51,13 @@ class Leaked:
                 f"about shards {found[:12]}; the model was trained on {dataset[:12]}",
             )  # fmt: skip
         leaks = folder.read_table(LEAKS_FILE, ["id", "held_out"])
-        seen = leaks.filter(~leaks["held_out"].to_numpy())["id"].to_pylist()
-        return cls(frozenset(seen), found)
+        seen = frozenset(leaks.filter(~leaks["held_out"].to_numpy())["id"].to_pylist())
+        if unknown := seen.difference(ids):
+            raise DataError(
+                f"--leakage {location}: about other images: {len(unknown):,} of its ids are not "
+                f"among those measured, such as {min(unknown)!r}"
+            )
+        return cls(seen, found)
 
     def figures(self, ids: Sequence[str], correct: Scores) -> dict[str, Any]:
         """Leaked test images, and the lower bound of top-1.

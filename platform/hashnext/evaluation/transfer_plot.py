@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 from matplotlib.figure import Figure
 
-from hashnext.plotting import FAINT, OURS, THEIRS, legend_below, png, tidy
+from hashnext.evaluation.bootstrap import Interval
+from hashnext.evaluation.classes_plot import percent, plot_classes
+from hashnext.plotting import FAINT, OURS, legend_below, png, tidy
 
 NAMES = {
     "probe": "Linear probe",
@@ -14,8 +15,6 @@ NAMES = {
     "few_shot": "Few-shot probe",
     "finetune": "Fine-tuning",
 }
-NUMBERED = 40
-"""Up to so many classes each bar carries its label."""
 
 
 def plot(
@@ -35,50 +34,14 @@ def plot(
         _few_shot(beside, shots)
     else:
         classes = figure.subplots()
-    _classes(classes, figures, baseline)
-    top1, low, high = (100 * figures[key] for key in ("top1", "low", "high"))
+    interval = Interval(mean=figures["top1"], low=figures["low"], high=figures["high"])
+    plot_classes(classes, figures["per_class"], interval, baseline)
     few = f", {list(shots)[-1]} images a class" if shots else ""
     figure.suptitle(
-        f"{NAMES[mode]}{few}: top-1 {top1:.1f} % ({low:.1f} to {high:.1f}) "
-        f"on {figures['num_test']:,} test images",
+        f"{NAMES[mode]}{few}: top-1 {percent(interval)} on {figures['num_test']:,} test images",
         x=0.01, ha="left", fontweight="bold",
     )  # fmt: skip
     return png(figure)
-
-
-def _classes(
-    axes: Any, figures: Mapping[str, Any], baseline: Sequence[Mapping[str, Any]] | None
-) -> None:
-    rows = sorted(figures["per_class"], key=lambda row: -row["top1"])
-    places = np.arange(len(rows))
-    axes.bar(
-        places, [100 * row["top1"] for row in rows], width=0.8 if len(rows) <= NUMBERED else 1.0,
-        color=OURS, alpha=0.8, label="each class",
-    )  # fmt: skip
-    axes.axhspan(100 * figures["low"], 100 * figures["high"], color=FAINT, alpha=0.35, lw=0)
-    mean = 100 * figures["top1"]
-    axes.axhline(mean, color="black", lw=1, label="all images, with 95 % interval")
-    if baseline:
-        theirs = {row["label"]: 100 * row["top1"] for row in baseline}
-        heights = [theirs[row["label"]] for row in rows]
-        axes.scatter(
-            places, heights, s=14, color=THEIRS, zorder=3, clip_on=False,
-            label="baseline, each class",
-        )  # fmt: skip
-        overall = np.average(heights, weights=[row["images"] for row in rows])
-        axes.axhline(overall, color=THEIRS, lw=1.2, ls="--", label="baseline, all images")
-    if len(rows) <= NUMBERED:
-        axes.set_xticks(places, [str(row["label"]) for row in rows], fontsize=8)
-        axes.tick_params(axis="x", length=0, rotation=90 if len(rows) > 20 else 0)
-    tidy(axes, "Accuracy by class", _classes_label(len(rows)), "top-1, %")
-    axes.grid(visible=False, axis="x")
-    axes.set_xlim(-0.7, len(rows) - 0.3)
-    axes.set_ylim(0, 100)
-    legend_below(axes)
-
-
-def _classes_label(count: int) -> str:
-    return "label of the class" if count <= NUMBERED else f"the {count:,} classes, the best first"
 
 
 def _few_shot(axes: Any, shots: Mapping[str, Mapping[str, Any]]) -> None:
