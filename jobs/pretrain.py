@@ -24,7 +24,7 @@ from hashnext.progress import meter
 from hashnext.recipes import RECIPES
 from hashnext.registry.store import RunLogger
 from hashnext.shards.manifest import Manifest
-from hashnext.shards.missing import missing_posts, posts_of
+from hashnext.shards.missing import missing_posts, posts_of, posts_of_lost_files
 from hashnext.shards.stream import TrainingSet
 from hashnext.storage import Folder
 from hashnext.training.curves import PANELS, plot
@@ -36,7 +36,7 @@ from hashnext.training.workers import WorkersConfig
 
 EXPERIMENT = "pretrain"
 MLFLOW_RUN, CURVES, OFFENDING = "mlflow_run.json", "curves.png", "offending_posts.json"
-HELD_OUT = "held_out.png"
+HELD_OUT, LOST = "held_out.png", "lost_files.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,13 +78,15 @@ def main(job: Pretrain) -> dict[str, Any]:
     started = time.monotonic()
     with cluster.session():
         cluster.require_shared_locations(shards=job.shards, out=job.out)
-        planned = plan(job.config, shards, vocabulary, initial)
+        lost = folder.folder.read_json(LOST) if folder.folder.has(LOST) else None
+        planned = plan(job.config, shards, vocabulary, initial, lost)
+        folder.folder.write_json(LOST, planned.lost_files)
         cli.print_table(f"before the run: {job.recipe}", flatten(planned.figures()))
         for warning in planned.warnings():
             print(f"warning: {warning}")
         outcome = _run(job, planned, folder.folder)
-    if lost := len(outcome.missing):
-        print(f"warning: {lost:,} posts could not be read; result.json names them")
+    if missing := len(outcome.missing):
+        print(f"warning: {missing:,} posts could not be read; result.json names them")
     if outcome.held_out:
         folder.folder.write_bytes(HELD_OUT, held_out_plot.plot(outcome.held_out))
     folder.finish(_figures(planned, outcome, time.monotonic() - started))
@@ -138,13 +140,13 @@ def _with_posts(error: NotFinite, training: TrainingSet, out: Folder) -> DataErr
 
 def _figures(planned: Plan, outcome: Outcome, seconds: float) -> dict[str, Any]:
     training = planned.run.training
+    at = training.shards, training.manifest
+    missing = missing_posts(*at, outcome.missing, outcome.skipped)
     return {
         "counts": planned.figures() | {"samples": outcome.samples, "wasted": outcome.wasted},
         "held_out": outcome.held_out.figures() if outcome.held_out else None,
         "ledger": outcome.ledger,
-        "missing_posts": missing_posts(
-            training.shards, training.manifest, outcome.missing, outcome.skipped
-        ),
+        "missing_posts": [*missing, *posts_of_lost_files(*at, planned.lost_files)],
         "package": PACKAGE,
         "seconds": round(seconds, 2),
     }

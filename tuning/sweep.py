@@ -106,6 +106,7 @@ def main(sweep: Sweep) -> dict[str, Any]:
     with cluster.session():
         cluster.require_shared_locations(posts=sweep.posts, shards=sweep.shards, out=sweep.out)
         plans = _plans(sweep, _vocabulary(sweep, source, folder.folder), source)
+        _foretell(plans)
         with meter("sweep", len(plans), "trials") as progress:
             rows = run_trials(plans, task.train, folder.path, sweep.placement, progress)
     _publish(folder, rows)
@@ -139,6 +140,18 @@ def _plans(sweep: Sweep, full: Vocabulary, source: PostSource) -> list[tuple[Poi
             cuts[wanted] = recount(cut.with_specificity(point.specificity), corpus)
         plans.append((point, plan(point.applied(config), shards, cuts[wanted])))
     return plans
+
+
+def _foretell(plans: list[tuple[Point, Plan]]) -> None:
+    """Print what resampling does at every point."""
+    done = {point.name: planned.resampling for point, planned in plans}
+    cli.print_table("before the sweep: expected epoch", {
+        name: f"{each.expected_epoch:,.0f} images, {each.labels_raised:.1%} of the labels raised"
+        for name, each in done.items()
+    })  # fmt: skip
+    for point, planned in plans:
+        for warning in planned.warnings():
+            print(f"warning: {point.name}: {warning}")
 
 
 def _publish(folder: JobFolder, rows: list[Row]) -> None:

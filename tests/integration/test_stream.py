@@ -1,14 +1,17 @@
 """The stream of batches: the planned samples, whatever the workers, start or shard."""
 
+import os
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import ray
 from conftest import Corpus
 
+from hashnext.errors import DataError
 from hashnext.hashtags.corpus import read_corpus
 from hashnext.hashtags.cut import recount
 from hashnext.hashtags.vocabulary import Vocabulary
@@ -18,12 +21,14 @@ from hashnext.recipes import recipe
 from hashnext.shards import stream
 from hashnext.shards.batch import Batch, StreamConfig
 from hashnext.shards.ledger import Ledger
-from hashnext.shards.missing import key_name, missing_posts
+from hashnext.shards.manifest import Manifest
+from hashnext.shards.missing import key_name, missing_posts, posts_of_lost_files
 from hashnext.shards.placement import Placement
 from hashnext.shards.stream import TrainingSet, evaluation_batches, training_batches
 from hashnext.storage import Folder
 from hashnext.training.local import run_locally
 from hashnext.training.pretrain import Plan, plan
+from tests.shards_by_hand import make_shards
 
 BATCH, IMAGES = 64, 64 * 6 + 10
 
@@ -155,6 +160,56 @@ def test_a_damaged_row_group_is_skipped_and_named(corpus: Corpus, tmp_path: Path
     ids = pa.array([row["post_id"] for row in named])
     assert [key_name(key) for key in post_keys(ids)] == sorted(missing)
     assert {(row["file"], row["error"]) for row in named} == {(part.name, skipped[group])}
+
+
+def test_files_that_cannot_be_read_are_left_out_and_named(corpus: Corpus, tmp_path: Path) -> None:
+    """One is cut short, one gone, and in one some bytes of the hashtags are others."""
+    posts = pq.read_table(corpus.posts).append_column("image_uri", pa.nulls(600, pa.string()))
+    shards = make_shards(tmp_path / "shards", posts.to_pylist(), part_rows=100)
+    names = [file.name for file in Manifest.read(shards).files]
+    whole = _plan(shards, corpus).run.training.index
+    kept = {n: rows_in(tmp_path / "shards" / name) for n, name in enumerate(names)}
+    os.truncate(tmp_path / "shards" / names[1], 1000)
+    (tmp_path / "shards" / names[2]).unlink()
+    overwrite_hashtags(tmp_path / "shards" / names[4])
+
+    planned = _plan(shards, corpus)
+    index = planned.run.training.index
+    assert list(planned.lost_files) == [names[1], names[2], names[4]]
+    assert [w.split()[0] for w in planned.warnings()] == list(planned.lost_files)
+    left = np.isin(whole.row_groups, [0, 3, 5])
+    assert (index.keys == whole.keys[left]).all()
+    assert (index.row_groups == whole.row_groups[left]).all()
+    assert sum(b.skipped != {} for b in batches(planned.run.training)) == 0
+    named = posts_of_lost_files(shards, Manifest.read(shards), planned.lost_files)
+    assert {row["post_id"] for row in named} == kept[1] | kept[2] | kept[4]
+
+    assert len(_plan(shards, corpus, planned.lost_files).run.training.index) == len(index)
+    (tmp_path / "shards" / names[0]).unlink()
+    with pytest.raises(DataError, match=f"{names[0]} cannot be read, and could be when"):
+        _plan(shards, corpus, planned.lost_files)
+    for name in (names[3], names[5]):
+        (tmp_path / "shards" / name).unlink()
+    with pytest.raises(DataError, match=f"{names[0]} cannot be read .FileNotFoundError"):
+        _plan(shards, corpus)
+
+
+def _plan(shards: Folder, corpus: Corpus, lost: dict[str, str] | None = None) -> Plan:
+    return plan(recipe("nano"), shards, Vocabulary.load(corpus.vocabulary), lost=lost)
+
+
+def rows_in(part: Path) -> set[str]:
+    """Ids of the posts in a part."""
+    return set(pq.read_table(part, columns=["post_id"])["post_id"].to_pylist())
+
+
+def overwrite_hashtags(part: Path) -> None:
+    """Change some bytes of the last column, the hashtags."""
+    column = pq.ParquetFile(part).metadata.row_group(0).column(4)
+    data = bytearray(part.read_bytes())
+    middle = column.data_page_offset + column.total_compressed_size // 2
+    data[middle : middle + 8] = bytes(8)
+    part.write_bytes(data)
 
 
 @pytest.mark.usefixtures("ray_session")

@@ -1,5 +1,6 @@
 """Posts that a run should have trained on and could not read, by their ids."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -7,8 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hashnext.posts.identity import post_keys
+from hashnext.shards import records
 from hashnext.shards.index import LabelIndex
-from hashnext.shards.manifest import Manifest
+from hashnext.shards.manifest import QUARANTINE, Manifest
 from hashnext.storage import Folder
 
 
@@ -55,6 +57,40 @@ def missing_posts(
             named = {"post_id": ids[key]} if key in ids else {"post_id": None, "key": key}
             found.append(named | place)
     return found
+
+
+def posts_of_lost_files(
+    shards: Folder, manifest: Manifest, lost: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """Posts of files that cannot be read, as in `missing_posts`; their ids come from `records`.
+
+    Args:
+        shards, manifest: where they should have been.
+        lost: names of files, and what reading said.
+
+    Returns:
+        One dictionary a post, with or without a label, held out or not; its row group is None. One
+        for a whole file, without id, where its record is gone, too.
+    """
+    kept_out = set(shards.read_table(QUARANTINE, ["post_id"])["post_id"].to_pylist())
+    found: list[dict[str, Any]] = []
+    for file in manifest.files:
+        if file.name in lost:
+            place = {"file": file.name, "row_group": None, "error": lost[file.name]}
+            name = records.identity_name(records.part_of(file.name))
+            ids = _recorded_ids(shards, name) - kept_out
+            found += [{"post_id": each} | place for each in sorted(ids)] or [
+                {"post_id": None, "posts": file.rows} | place
+            ]
+    return found
+
+
+def _recorded_ids(shards: Folder, name: str) -> set[str]:
+    """Ids of the posts in a table beside the shards; empty where it cannot be read."""
+    try:
+        return set(shards.read_table(name, ["post_id"])["post_id"].to_pylist())
+    except (OSError, pa.ArrowInvalid):
+        return set()
 
 
 def _ids(shards: Folder, name: str, group: int) -> dict[str, str]:

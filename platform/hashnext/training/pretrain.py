@@ -1,5 +1,6 @@
 """Pretraining as the driver sees it: shards and vocabulary in, model package out."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -62,14 +63,21 @@ class Plan:
             "epochs": self.run.config.schedule.images / epoch,
         }
 
+    @property
+    def lost_files(self) -> dict[str, str]:
+        """Files of the shards that cannot be read, which the run leaves out, and why."""
+        return self.run.training.index.lost_files
+
     def warnings(self) -> list[str]:
         """What the user should know before the run."""
-        return self.resampling.warnings(self.run.config.resampling)
+        lost = [f"{name} cannot be read, its posts are left out ({error})"
+                for name, error in self.lost_files.items()]  # fmt: skip
+        return [*lost, *self.resampling.warnings(self.run.config.resampling)]
 
 
 def plan(
     config: PretrainConfig, shards: Folder, vocabulary: Vocabulary,
-    initial: InitialWeights | None = None,
+    initial: InitialWeights | None = None, lost: Mapping[str, str] | None = None,
 ) -> Plan:  # fmt: skip
     """Apply the vocabulary to the shards and work out the resampling. Needs a Ray session.
 
@@ -78,16 +86,18 @@ def plan(
         shards: of jobs.prepare.
         vocabulary: its labels.
         initial: weights to start from; their head is taken over where it is of this vocabulary.
+        lost: `Plan.lost_files` of the run when it began, if it is continued.
 
     Raises:
-        DataError: no training post carries a label, or the initial weights are of another network.
+        DataError: no training post carries a label, files of the shards have been lost since the
+            run began, or the initial weights are of another network.
         ConfigError: the loss does not go with the vocabulary.
         StateError: the shards hold posts that were taken down.
     """
     shares = _shares(config, vocabulary)
     loaded = _fitting(config, vocabulary, initial) if initial else None
     manifest = Manifest.read(shards)
-    index = build_index(shards, manifest, vocabulary.view())
+    index = build_index(shards, manifest, vocabulary.view(), lost)
     _refuse_tombstoned(shards, index)
     training, evaluation = _split(config, shards, index)
     frequencies = vocabulary.frequencies()
