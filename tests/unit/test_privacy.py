@@ -13,6 +13,7 @@ from PIL.ExifTags import IFD
 from PIL.PngImagePlugin import PngInfo
 from PIL.TiffImagePlugin import IFDRational
 
+from hashnext.images.kept_jpeg import kept_jpeg
 from hashnext.shards import records
 from hashnext.shards.part import PartBuilder, PrepareConfig
 from hashnext.storage import Folder
@@ -88,7 +89,8 @@ def as_jpeg() -> bytes:
     photo().save(stream, "JPEG", exif=exif_of(thumbnail()), icc_profile=profile(), quality=95)
     data = stream.getvalue()
     beside = segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0" + xmp()) + segment(0xFE, COMMENT)
-    return data[:2] + beside + data[2:] + b"behind the picture: " + NOTE
+    after_jfif = 20
+    return data[:after_jfif] + beside + data[after_jfif:] + b"behind the picture: " + NOTE
 
 
 def as_png() -> bytes:
@@ -119,15 +121,19 @@ def told_by(data: bytes) -> set[bytes]:
     ("make", "planted"),
     [(as_jpeg, {*PLANTED}), (as_png, {*PLANTED}), (as_webp, {*PLANTED} - {COMMENT})],
 )
+@pytest.mark.parametrize("size", [32, 48])
 def test_nothing_but_the_picture_reaches_the_shards(
-    tmp_path: Path, make: Callable[[], bytes], planted: set[bytes]
+    tmp_path: Path, make: Callable[[], bytes], planted: set[bytes], size: int
 ) -> None:
+    """Of 48 px a JPEG keeps its compressed picture, of 32 px it does not."""
     data = make()
+    if make is as_jpeg:
+        assert kept_jpeg(data) is not None
     assert told_by(data) == planted, "the photo does not hold what the test is about"
     exif = Image.open(io.BytesIO(data)).getexif()
     assert exif.get_ifd(GPS)[2] == pytest.approx(LATITUDE)
     assert exif.get_ifd(IFD.IFD1)[0x0202] == len(thumbnail())
-    builder = PartBuilder(PrepareConfig(size=32))
+    builder = PartBuilder(PrepareConfig(size=size))
     row = {"post_id": "p", "hashtags": ["dog"], "public": True}
     builder.add(pa.Table.from_pylist([row]), [data])
     assert not builder.rejections
@@ -136,7 +142,7 @@ def test_nothing_but_the_picture_reaches_the_shards(
     assert not [each for each in PLANTED if each in written]
     (stored,) = pq.read_table(tmp_path / "part-000000.parquet")["image"].to_pylist()
     image = Image.open(io.BytesIO(stored))
-    assert (image.format, image.size) == ("JPEG", (43, 32))
+    assert (image.format, image.size) == ("JPEG", {32: (43, 32), 48: (64, 48)}[size])
     assert not image.getexif()
     assert set(image.info) <= JFIF
     assert told_by(stored) == set()

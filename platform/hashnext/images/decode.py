@@ -101,6 +101,11 @@ class Picture:
         return _upright(_decode_jpeg(self.data, width, height, factor), self._orientation)
 
     @property
+    def is_upright_jpeg(self) -> bool:
+        """True for a JPEG whose pixels are stored as they are to be seen."""
+        return self.header.format == "JPEG" and self._orientation == 1
+
+    @property
     def _orientation(self) -> int:
         found = self.header.getexif().get(ORIENTATION_TAG)
         return found if isinstance(found, int) and 1 <= found <= 8 else 1

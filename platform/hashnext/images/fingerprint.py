@@ -60,10 +60,11 @@ def fingerprint(image: RGB) -> Fingerprint:
     grids = [_grid(grey)] if inside.shape == grey.shape else [_grid(grey), _grid(inside)]
     whole, inner = grids[0], grids[-1]
     thumbnails = np.stack([_halved(grid) for grid in grids])[[0, -1]]
-    if min(grid.std() for grid in grids) < MIN_CONTRAST:
+    if min(_contrast(grid) for grid in grids) < MIN_CONTRAST:
         return Fingerprint(np.zeros(HASHES, np.uint64), thumbnails)
     of_whole = _hashes(whole, _TOP, _LEFT)
-    return Fingerprint(np.insert(of_whole, 1, _hashes(inner, _FULL, _FULL)), thumbnails)
+    of_inner = _hashes(inner, _FULL, _FULL) if len(grids) > 1 else of_whole[:1]
+    return Fingerprint(np.concatenate([of_whole[:1], of_inner, of_whole[1:]]), thumbnails)
 
 
 def content_box(grey: NDArray[np.uint8]) -> tuple[int, int, int, int]:
@@ -84,10 +85,12 @@ def content_box(grey: NDArray[np.uint8]) -> tuple[int, int, int, int]:
 
 def _bar(lines: NDArray[np.uint8]) -> int:
     """Number of leading lines of (L, N) that belong to a bar in the colour of the first."""
-    colour = _median(lines[0])
-    if _share(lines[:1], colour)[0] < BAR_EDGE:
+    edge = np.ascontiguousarray(lines[0])
+    low, high = _around(_median(edge))
+    if np.count_nonzero((edge >= low) & (edge <= high)) < BAR_EDGE * len(edge):
         return 0
-    outside = _share(lines, colour) < BAR_LINE
+    near = np.count_nonzero((lines >= low) & (lines <= high), axis=1)
+    outside = near < BAR_LINE * len(edge)
     return int(outside.argmax()) if outside.any() else len(lines)
 
 
@@ -97,12 +100,9 @@ def _median(line: NDArray[np.uint8]) -> int:
     return (int(ascending[(len(line) - 1) // 2]) + int(ascending[len(line) // 2])) // 2
 
 
-def _share(lines: NDArray[np.uint8], colour: int) -> NDArray[np.float64]:
-    """Share of each line's pixels that have the colour, or nearly: (L,)."""
-    low, high = max(colour - BAR_TOLERANCE, 0), min(colour + BAR_TOLERANCE, 255)
-    near = np.count_nonzero((lines >= low) & (lines <= high), axis=1)
-    share: NDArray[np.float64] = near / lines.shape[1]
-    return share
+def _around(colour: int) -> tuple[int, int]:
+    """The darkest and the lightest grey that is nearly this one."""
+    return max(colour - BAR_TOLERANCE, 0), min(colour + BAR_TOLERANCE, 255)
 
 
 def _grey(image: RGB) -> Grey:
@@ -119,9 +119,13 @@ def _grid(grey: Grey) -> NDArray[np.float64]:
 
 
 def _halved(grid: NDArray[np.float64]) -> NDArray[np.uint8]:
-    means = grid.reshape(THUMBNAIL, 2, THUMBNAIL, 2).mean(axis=(1, 3))
-    halved: NDArray[np.uint8] = np.rint(means).astype(np.uint8)
-    return halved
+    means = cv2.resize(grid, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA)
+    return np.rint(means).astype(np.uint8)
+
+
+def _contrast(grid: NDArray[np.float64]) -> float:
+    """Standard deviation, in grey levels."""
+    return float(cv2.meanStdDev(grid)[1][0, 0])
 
 
 def _hashes(grid: NDArray[np.float64], top: Basis, left: Basis) -> NDArray[np.uint64]:

@@ -27,7 +27,7 @@ class StreamConfig:
     lanes: int = 8
     """Row groups that a stream reads by turns. Streams x lanes are read at a time; with as many as
     the batch has images, a batch is like a random draw. A decoder keeps its worker's share of them
-    in memory, each 2.5 MB at a short side of 256 px."""
+    in memory, each some 3 MB at a short side of 256 px."""
     decoders: int = 0
     """Decoding actors per worker; 0 takes a share of the CPUs of the nodes without a GPU, or of all
     nodes where there is no such difference; at most 16."""

@@ -14,7 +14,8 @@ import tyro
 
 from hashnext.errors import ConfigError
 from hashnext.images.crop import resize_short_side
-from hashnext.images.decode import RGB, DecodeLimits, ImageRejected, decode, encode_jpeg
+from hashnext.images.decode import RGB, DecodeLimits, ImageRejected, encode_jpeg, opened
+from hashnext.images.kept_jpeg import kept_jpeg
 from hashnext.posts.fetch import FetchConfig, Fetched, NotFetched
 from hashnext.shards.duplicates import DuplicatesConfig
 from hashnext.shards.identity import IDENTITY_SCHEMA, identity
@@ -22,7 +23,7 @@ from hashnext.shards.manifest import SHARD_SCHEMA, ShardFile
 from hashnext.storage import Folder
 
 ROW_GROUP_ROWS = 128
-"""Posts in a row group, the unit of reading: 2.5 MB at a short side of 256 px."""
+"""Posts in a row group, the unit of reading: some 3 MB at a short side of 256 px."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +33,8 @@ class PrepareConfig:
     size: int = 256
     """Longest permitted short side, in pixels; images are never enlarged."""
     quality: int = 90
-    """JPEG quality of the stored image, 1 to 100."""
+    """JPEG quality of images that are encoded, 1 to 100. A JPEG that is small enough already keeps
+    its compressed picture, without metadata."""
     limits: DecodeLimits = field(default_factory=DecodeLimits)
     """What is refused undecoded."""
     fetch: FetchConfig = field(default_factory=FetchConfig)
@@ -75,13 +77,13 @@ class PartBuilder:
     def add(self, posts: pa.Table, images: Iterable[Fetched]) -> None:
         """Add posts (post_id, hashtags, public) and their encoded images, in the same order."""
         for post, data in zip(_rows(posts), images, strict=True):
-            image = _image(post, data, self.config, self.tombstoned)
-            if isinstance(image, Rejection):
-                self.rejections.append(image)
+            stored = _stored(post, data, self.config, self.tombstoned)
+            if isinstance(stored, Rejection):
+                self.rejections.append(stored)
             else:
                 assert isinstance(data, bytes)
-                self.rows.append(_shard_row(post, image, self.config))
-                self.identities.append(identity(post["post_id"], data, image))
+                self.rows.append(stored.row(post))
+                self.identities.append(identity(post["post_id"], data, stored.pixels))
 
     def table(self) -> pa.Table:
         """The shard rows so far, in the order added."""
@@ -111,9 +113,25 @@ def _rows(posts: pa.Table) -> Iterator[dict[str, Any]]:
         yield from batch.to_pylist()
 
 
-def _image(
+@dataclass(frozen=True)
+class Stored:
+    """A picture as it goes into the shards."""
+
+    pixels: RGB
+    jpeg: bytes
+
+    def row(self, post: dict[str, Any]) -> dict[str, Any]:
+        """The post's row of SHARD_SCHEMA."""
+        height, width = self.pixels.shape[:2]
+        return {
+            "post_id": post["post_id"], "image": self.jpeg, "width": width, "height": height,
+            "hashtags": post["hashtags"],
+        }  # fmt: skip
+
+
+def _stored(
     post: dict[str, Any], data: Fetched, config: PrepareConfig, tombstoned: frozenset[str]
-) -> RGB | Rejection:
+) -> Stored | Rejection:
     if post["post_id"] in tombstoned:
         return Rejection(post["post_id"], "gate", "tombstoned", "taken down")
     if not post["public"]:
@@ -121,15 +139,19 @@ def _image(
     if isinstance(data, NotFetched):
         return Rejection(post["post_id"], "fetch", data.reason, data.detail)
     try:
-        image = decode(data, config.limits, config.size)
+        return shrunk(data, config)
     except ImageRejected as error:
         return Rejection(post["post_id"], "decode", error.reason, error.detail)
-    return resize_short_side(image, config.size)
 
 
-def _shard_row(post: dict[str, Any], image: RGB, config: PrepareConfig) -> dict[str, Any]:
-    height, width = image.shape[:2]
-    return {
-        "post_id": post["post_id"], "image": encode_jpeg(image, config.quality),
-        "width": width, "height": height, "hashtags": post["hashtags"],
-    }  # fmt: skip
+def shrunk(data: bytes | None, config: PrepareConfig) -> Stored:
+    """A picture with a short side of at most `config.size`; what need not shrink may keep its JPEG.
+
+    Raises:
+        ImageRejected: with the reason.
+    """
+    with opened(data, config.limits) as picture:
+        image = resize_short_side(picture.pixels((config.size, config.size)), config.size)
+        as_posted = picture.is_upright_jpeg and picture.size == image.shape[1::-1]
+        kept = kept_jpeg(picture.data) if as_posted else None
+    return Stored(image, kept or encode_jpeg(image, config.quality))
