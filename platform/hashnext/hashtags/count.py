@@ -114,7 +114,7 @@ class CountUse:
     def __call__(self, lists: TagLists) -> pa.Table:
         """`key` int64, `posts`."""
         labels, size = self.labels.label(lists), self.labels.num_labels
-        any_post = labels[1] + self.tags.num_labels * size
+        any_post = labels[1].astype(np.int64) + self.tags.num_labels * size
         return _times(np.concatenate([beside(self.tags.label(lists), labels, size), any_post]))
 
 
