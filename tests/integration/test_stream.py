@@ -163,11 +163,17 @@ def test_a_damaged_row_group_is_skipped_and_named(corpus: Corpus, tmp_path: Path
 
 
 def test_files_that_cannot_be_read_are_left_out_and_named(corpus: Corpus, tmp_path: Path) -> None:
-    """One is cut short, one gone, and in one some bytes of the hashtags are others."""
-    posts = pq.read_table(corpus.posts).append_column("image_uri", pa.nulls(600, pa.string()))
-    shards = make_shards(tmp_path / "shards", posts.to_pylist(), part_rows=100)
+    """One is cut short, one gone, and in one some bytes of the hashtags are others; that no post of
+    one carries a label is no damage."""
+    table = pq.read_table(corpus.posts).append_column("image_uri", pa.nulls(600, pa.string()))
+    posts = table.to_pylist()
+    for post in posts[300:400]:
+        post["hashtags"] = ["#tbt"]
+    posts[599]["post_id"] = posts[150]["post_id"]
+    shards = make_shards(tmp_path / "shards", posts, part_rows=100)
     names = [file.name for file in Manifest.read(shards).files]
-    whole = _plan(shards, corpus).run.training.index
+    sound = _plan(shards, corpus).run
+    whole = sound.training.index
     kept = {n: rows_in(tmp_path / "shards" / name) for n, name in enumerate(names)}
     os.truncate(tmp_path / "shards" / names[1], 1000)
     (tmp_path / "shards" / names[2]).unlink()
@@ -180,6 +186,9 @@ def test_files_that_cannot_be_read_are_left_out_and_named(corpus: Corpus, tmp_pa
     left = np.isin(whole.row_groups, [0, 3, 5])
     assert (index.keys == whole.keys[left]).all()
     assert (index.row_groups == whole.row_groups[left]).all()
+    labelled = np.concatenate([whole.row_groups, sound.held_out.index.row_groups])
+    assert 3 not in labelled
+    assert index.unlabelled == sum(len(kept[n]) - (labelled == n).sum() for n in (0, 3, 5))
     assert sum(b.skipped != {} for b in batches(planned.run.training)) == 0
     named = posts_of_lost_files(shards, Manifest.read(shards), planned.lost_files)
     assert {row["post_id"] for row in named} == kept[1] | kept[2] | kept[4]

@@ -1,5 +1,6 @@
 """Posts that a run should have trained on and could not read, by their ids."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +11,7 @@ import pyarrow.parquet as pq
 from hashnext.posts.identity import post_keys
 from hashnext.shards import records
 from hashnext.shards.index import LabelIndex
-from hashnext.shards.manifest import QUARANTINE, Manifest
+from hashnext.shards.manifest import Manifest
 from hashnext.storage import Folder
 
 
@@ -72,25 +73,26 @@ def posts_of_lost_files(
         One dictionary a post, with or without a label, held out or not; its row group is None. One
         for a whole file, without id, where its record is gone, too.
     """
-    kept_out = set(shards.read_table(QUARANTINE, ["post_id"])["post_id"].to_pylist())
     found: list[dict[str, Any]] = []
     for file in manifest.files:
         if file.name in lost:
             place = {"file": file.name, "row_group": None, "error": lost[file.name]}
-            name = records.identity_name(records.part_of(file.name))
-            ids = _recorded_ids(shards, name) - kept_out
-            found += [{"post_id": each} | place for each in sorted(ids)] or [
+            ids = _recorded_ids(shards, records.part_of(file.name))
+            found += [{"post_id": each} | place for each in ids] or [
                 {"post_id": None, "posts": file.rows} | place
             ]
     return found
 
 
-def _recorded_ids(shards: Folder, name: str) -> set[str]:
-    """Ids of the posts in a table beside the shards; empty where it cannot be read."""
+def _recorded_ids(shards: Folder, part: int) -> list[str]:
+    """Ids of the posts of a part, ascending; empty where they are not on record."""
     try:
-        return set(shards.read_table(name, ["post_id"])["post_id"].to_pylist())
+        pictures = shards.read_table(records.identity_name(part), ["post_id"])
+        taken_out = records.read(shards, part).quarantine
     except (OSError, pa.ArrowInvalid):
-        return set()
+        return []
+    later = (each.post_id for each in taken_out if each.stage in records.TAKEN_OUT)
+    return sorted((Counter(pictures["post_id"].to_pylist()) - Counter(later)).elements())
 
 
 def _ids(shards: Folder, name: str, group: int) -> dict[str, str]:

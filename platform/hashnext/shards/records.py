@@ -15,6 +15,8 @@ from hashnext.shards.part import PartBuilder, Rejection, write_part
 from hashnext.storage import Folder
 
 RECORDS = "records"
+TAKEN_OUT = ("identity", "duplicates")
+"""Stages of what `settle` takes out of a part that has been made."""
 _PART = re.compile(r"part-(\d+)")
 
 
