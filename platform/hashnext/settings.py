@@ -14,7 +14,7 @@
 import os
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from hashnext.errors import ConfigError
@@ -84,18 +84,23 @@ def cores() -> int:
     return int(value)
 
 
-@contextmanager
-def sharing_cores(programs: int) -> Iterator[None]:
+def sharing_cores(programs: int) -> AbstractContextManager[None]:
     """Let `cores` tell this process its share, at least 1, where so many use the machine."""
-    before = os.environ.get(CORES)
-    os.environ[CORES] = str(max(1, cores() // programs))
+    return environment(CORES, str(max(1, cores() // programs)))
+
+
+@contextmanager
+def environment(key: str, value: str) -> Iterator[None]:
+    """An environment variable for as long as the block runs."""
+    before = os.environ.get(key)
+    os.environ[key] = value
     try:
         yield
     finally:
         if before is None:
-            del os.environ[CORES]
+            del os.environ[key]
         else:
-            os.environ[CORES] = before
+            os.environ[key] = before
 
 
 def git_commit() -> str:

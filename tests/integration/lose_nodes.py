@@ -29,7 +29,7 @@ from hashnext.training import checkpoint
 from hashnext.training.ray_trainer import fit
 from hashnext.training.workers import WorkersConfig
 
-NOTICE_S = 10
+NOTICE_S = 60
 
 
 @dataclass

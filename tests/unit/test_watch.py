@@ -18,6 +18,8 @@ with heart.watched():
     for _ in range(8):
         heart.beat()
         time.sleep(0.1)
+    with heart.waiting():
+        time.sleep(0.8)
     print("slow but going", flush=True)
     time.sleep(60)
 """
@@ -45,4 +47,4 @@ def test_a_worker_that_hangs_is_ended_and_shows_where() -> None:
     assert done.returncode == STALLED
     assert done.stdout == "slow but going\n"
     assert "no progress for 0.4 s" in done.stderr
-    assert 'File "<string>", line 11' in done.stderr
+    assert 'File "<string>", line 13' in done.stderr

@@ -3,7 +3,7 @@
     model.safetensors   weights, torchvision's parameter names
     config.json         shape of the network
     preprocess.json     how an image becomes the network's input
-    calibration.json    softmax temperature, thresholds of labels, and how well both do
+    calibration.json    temperature, thresholds of labels, and how well both do
     lineage.json        data, vocabulary and commit that it came from
     vocabulary/         labels and the published decisions
     checksums.json      SHA-256 of each of the above; written last

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 
 from hashnext.background import repeating
 
-FIRST_STEP_PATIENCE = 10
-"""A first step, which may wait for actors and compile, may take so many times the limit."""
+PATIENCE = 10
+"""A first step, which may wait for actors and compile, and writing a checkpoint may take so many
+times the limit."""
 STALLED = 86
 """Exit status of a worker that stood still."""
 
@@ -26,6 +27,8 @@ class Heartbeat:
 
     limit_s: float
     beats: int = 0
+    patient: bool = False
+    """What is being done may take longer than a step."""
     last: float = field(default_factory=time.monotonic)
 
     def beat(self) -> None:
@@ -35,8 +38,18 @@ class Heartbeat:
     @property
     def overdue(self) -> bool:
         """True when the next beat should have come."""
-        patience = 1 if self.beats > 1 else FIRST_STEP_PATIENCE
+        patience = PATIENCE if self.patient or self.beats < 2 else 1
         return time.monotonic() - self.last > self.limit_s * patience
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Be patient while the block runs; its end is a beat."""
+        self.patient = True
+        try:
+            yield
+        finally:
+            self.beat()
+            self.patient = False
 
     @contextmanager
     def watched(self) -> Iterator[None]:

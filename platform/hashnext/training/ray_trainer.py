@@ -15,6 +15,7 @@ import ray.train.torch
 from ray.train import Checkpoint, CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 from ray.train.v2.api.callback import UserCallback
 
+from hashnext import settings
 from hashnext.errors import ConfigError, DataError, StateError, Terminated
 from hashnext.progress import Meter
 from hashnext.registry.store import RunLogger
@@ -26,6 +27,9 @@ from hashnext.training.worker import Outcome, Run, Stopped, work
 from hashnext.training.workers import WorkersConfig
 
 RUN_NAME = "run"
+ANSWER_S = "RAY_TRAIN_WORKER_HEALTH_CHECK_TIMEOUT_S"
+"""Ray ends a worker that does not answer for so long: one whose process stands still, or its
+machine, cannot end itself as `training.heartbeat` has it do."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,10 @@ def fit(
     trainer = _trainer(
         replace(run, parallel=workers.parallel), board, out, workers, logger, use_gpu
     )
-    with _termination() as asked, watching(board, meter, out, asked):
+    with (
+        _termination() as asked, watching(board, meter, out, asked),
+        settings.environment(ANSWER_S, f"{workers.stall_s:g}"),
+    ):  # fmt: skip
         try:
             result = trainer.fit()
         except ray.train.TrainingFailedError as error:

@@ -1,5 +1,7 @@
 """`training.loop.Surroundings` inside a worker of Ray Train."""
 
+import errno
+import os
 import shutil
 import tempfile
 from contextlib import AbstractContextManager
@@ -74,24 +76,25 @@ class RaySurroundings:
 
         The checkpoint is uploaded while training goes on.
         """
-        self.heartbeat.beat()
-        if write is None or self.rank > 0:
-            ray.train.report(metrics)
-            return True
-        folder = tempfile.mkdtemp()
-        try:
-            write(Path(folder))
-        except OSError as error:
-            shutil.rmtree(folder, ignore_errors=True)
-            self.board.warn.remote(f"no checkpoint at image {metrics['images_seen']:,}: {error}")
-            ray.train.report(metrics)
-            return False
-        ray.train.report(
-            metrics, checkpoint=Checkpoint.from_directory(folder),
-            checkpoint_upload_mode=CheckpointUploadMode.ASYNC,
-            delete_local_checkpoint_after_upload=True,
-        )  # fmt: skip
-        self.heartbeat.beat()
+        with self.heartbeat.waiting():
+            if write is None or self.rank > 0:
+                ray.train.report(metrics)
+                return True
+            folder = tempfile.mkdtemp()
+            try:
+                write(Path(folder))
+                require_room(Path(folder), out_folder())
+            except OSError as error:
+                shutil.rmtree(folder, ignore_errors=True)
+                where = f"at image {metrics['images_seen']:,}"
+                self.board.warn.remote(f"no checkpoint {where}: {error}")
+                ray.train.report(metrics)
+                return False
+            ray.train.report(
+                metrics, checkpoint=Checkpoint.from_directory(folder),
+                checkpoint_upload_mode=CheckpointUploadMode.ASYNC,
+                delete_local_checkpoint_after_upload=True,
+            )  # fmt: skip
         return True
 
     def progress(self, images_seen: int, note: str) -> None:
@@ -146,3 +149,27 @@ def _older(newest: Checkpoint) -> list[Checkpoint]:
     paths = sorted(info.path for info in found if info.base_name.startswith("checkpoint_2"))
     own = newest.path.rstrip("/")
     return [Checkpoint(path, newest.filesystem) for path in reversed(paths) if path != own]
+
+
+def out_folder() -> Path | None:
+    """Where checkpoints go if that is a file system; None for an object store."""
+    storage = ray.train.get_context().get_storage()
+    local = isinstance(storage.storage_filesystem, fs.LocalFileSystem)
+    return Path(storage.storage_fs_path) if local else None
+
+
+def require_room(folder: Path, out: Path | None) -> None:
+    """Refuse to copy a folder of files to where it does not fit.
+
+    Ray Train would end all workers when the copy fails, in the background.
+
+    Raises:
+        OSError: too little room in `out`; None is never full.
+    """
+    if out is None:
+        return
+    needed = sum(file.stat().st_size for file in folder.iterdir())
+    total, _, free = shutil.disk_usage(out)
+    if total and needed > free:  # some file systems do not tell
+        what = f"{needed / 1e6:,.0f} MB needed, {free / 1e6:,.0f} MB free"
+        raise OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)}: {what}", str(out))

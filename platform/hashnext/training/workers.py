@@ -24,8 +24,9 @@ class WorkersConfig:
     keep_checkpoints: int = 2
     """Checkpoints kept, those of the lowest loss, beside the latest."""
     stall_s: float = 90
-    """A worker that makes no step for so many seconds (ten times as many for the first one) is
-    ended, and all are restarted from the latest checkpoint."""
+    """A worker that makes no step for so many seconds (ten times as many for the first one and
+    while a checkpoint is written), or does not answer Ray, is ended, and all are restarted from the
+    latest checkpoint."""
     parallel: ParallelConfig = field(default_factory=ParallelConfig)
     """How the network lies on the devices."""
 
