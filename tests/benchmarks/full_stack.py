@@ -2,9 +2,10 @@
 
 Of nano and ResNeXt-50 at 64 and 128 px: the rate of the steps alone, the rate of the stream alone,
 that of both together in one process, and that of a whole job under Ray Train with its curves, after
-its first fifth. On CPU steps and stream want the same cores, which allow
-1 / (1 / steps + 1 / stream) images a second; on a GPU they run side by side, and the slower of the
-two is the limit. Shards are those of `tests.benchmarks.ingest`. Run from the repository root:
+its first fifth (in which the stream may get ahead of the steps, by images that count later). On CPU
+steps and stream want the same cores, which allow 1 / (1 / steps + 1 / stream) images a second; on a
+GPU they run side by side, and the slower of the two is the limit. Shards are those of
+`tests.benchmarks.ingest`. Run from the repository root:
 
     uv run -m tests.benchmarks.full_stack
 """
@@ -123,7 +124,7 @@ def train(stepper: Stepper, batches: Iterable[DeviceBatch], seconds: float) -> t
 
 
 def job(config: PretrainConfig, data: TrainingSet, images: int, out: Folder) -> float:
-    """Images a second of a run under Ray Train, the median over five parts but the first."""
+    """Images a second of a run under Ray Train, over all of five parts but the first."""
     config = replace(config, stream=data.config, log_images=images // 5, checkpoint_images=images)
     run = Run(
         config=config.shortened(images), training=data, num_labels=LABELS,
@@ -134,7 +135,7 @@ def job(config: PretrainConfig, data: TrainingSet, images: int, out: Folder) -> 
     logger.open("full-stack", "job", {}, {})
     with meter("job", images, "images") as progress:
         fit(run, out, WorkersConfig(), logger, progress)
-    return statistics.median(rate for _, rate in logger.curve("images_per_s")[1:])
+    return statistics.harmonic_mean([rate for _, rate in logger.curve("images_per_s")[1:]])
 
 
 def batches_of(data: TrainingSet) -> Iterator[Batch]:
@@ -145,15 +146,15 @@ def batches_of(data: TrainingSet) -> Iterator[Batch]:
 def measure(recipe: str, data: TrainingSet, device: torch.device, out: Folder) -> None:
     """Compare for one network and size, and print."""
     limit = Limit.of(stepper_of(recipe, data.config.size, device), data)
-    feed = on_device(batches_of(data), device)
     steps, fed, waits, shares = [limit.steps()], [], [], []
     for _ in range(TURNS):
+        feed = on_device(batches_of(data), device)
         rate, waited = train(limit.stepper, feed, SECONDS)
+        feed.close()  # else it would decode ahead while the steps are timed alone
         steps.append(limit.steps())
         fed.append(rate)
         waits.append(waited)
         shares.append(limit.share(rate, *steps[-2:]))
-    feed.close()
     images = int(JOB_SECONDS * statistics.median(fed))
     whole = job(config_of(recipe, device), data, images, out)
     of_job = limit.share(whole, steps[-1], limit.steps())

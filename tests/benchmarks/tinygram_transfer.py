@@ -46,6 +46,8 @@ from hashnext.storage import Folder
 from jobs import prepare, pretrain, transfer, vocabulary
 from tests.benchmarks.arms import compare, show
 
+IMAGES = 50_000
+"""Twelve passes over the posts."""
 RARE_CLASSES = 100
 MIN_POSTS = 5
 POSTS = test_data() / "tinygram"
@@ -146,7 +148,7 @@ def main() -> None:
     """Train and measure every arm and seed, compare, print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--images", type=int, default=nano().schedule.images)
+    parser.add_argument("--images", type=int, default=IMAGES)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--arms", nargs="*", choices=EVERY, help="measure only these, or none")
     args = parser.parse_args()
