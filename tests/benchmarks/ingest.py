@@ -66,6 +66,8 @@ BATCH = 128
 SIZE = 224
 PHOTOS_PER_TAR = 1000
 AT_LEAST = {"Pillow": 2.5, "torchvision": 1.3, "bare": 0.8}
+APART = "forkserver"
+"""How the others' workers start: a process with Ray's threads must not be forked."""
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 Batches = Callable[[], Iterable[int]]
 """Starts a loader and yields the sizes of its batches."""
@@ -211,7 +213,9 @@ def read_with_torchvision(path: str) -> Tensor:
 
 def dataloader(paths: list[str], read: Callable[[str], Tensor]) -> Iterator[int]:
     """One epoch of a DataLoader over files."""
-    loader = DataLoader(Files(paths, read), BATCH, shuffle=True, num_workers=CORES)
+    loader = DataLoader(
+        Files(paths, read), BATCH, shuffle=True, num_workers=CORES, multiprocessing_context=APART
+    )
     for batch in loader:
         yield len(batch)
 
@@ -226,7 +230,9 @@ def from_tars(tars: list[str]) -> Iterator[int]:
         .map_tuple(REFERENCE)
         .batched(BATCH)
     )
-    for (batch,) in webdataset.WebLoader(dataset, batch_size=None, num_workers=CORES):
+    for (batch,) in webdataset.WebLoader(
+        dataset, batch_size=None, num_workers=CORES, multiprocessing_context=APART
+    ):
         yield len(batch)
 
 
@@ -288,7 +294,7 @@ def report(speeds: dict[str, list[Speed]], of_bare: dict[str, float]) -> None:
 def main() -> None:
     """Write the photos in every form, start Ray, measure, print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--images", type=int, default=10_800, help="posts; 95 % are for training")
+    parser.add_argument("--images", type=int, default=10_800, help="posts; 95 %% are for training")
     parser.add_argument("--repeats", type=int, default=3)
     args = parser.parse_args()
     print(f"load of the machine before: {os.getloadavg()[0]:.2f}, {CORES} cores")

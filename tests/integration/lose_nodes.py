@@ -1,28 +1,30 @@
 """A run on a cluster of three nodes, two of which it loses; test_faults starts this program.
 
-    python -m lose_nodes SHARDS VOCABULARY OUT IMAGES
+    python -m lose_nodes SHARDS VOCABULARY OUT
 
 The third node is lost at once, after a checkpoint. The second one gives notice, and is lost when
-Ray Train knows of the checkpoint that the notice is answered with. `told.json` in OUT says how the
-run ended.
+Ray Train knows of the checkpoint that the notice is answered with. After one checkpoint more the
+run, which would go on for long, is told to end. `told.json` in OUT says how it went.
 """
 
 import json
+import os
+import signal
 import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
 import ray
 from ray._raylet import GcsClient
 from ray.cluster_utils import Cluster
 from ray.core.generated.autoscaler_pb2 import DrainNodeReason
-from test_faults import CHECKPOINT_IMAGES, checkpoints, small_plan
+from test_faults import checkpoint_results, small_plan
 
-from hashnext.errors import StateError
+from hashnext.errors import Terminated
 from hashnext.registry.store import RunLogger
 from hashnext.storage import Folder
 from hashnext.training import checkpoint
@@ -30,6 +32,11 @@ from hashnext.training.ray_trainer import fit
 from hashnext.training.workers import WorkersConfig
 
 NOTICE_S = 60
+IMAGES = 100_000
+"""More than the drill takes on any machine."""
+CHECKPOINT_IMAGES = 25 * 32
+"""An odd number of batches: notices are looked for every eight, so that the checkpoint that answers
+one is told from the others for the first 200 batches of an attempt."""
 
 
 @dataclass
@@ -49,7 +56,7 @@ class Drill:
             self.after.append(done)
 
     def run(self) -> None:
-        """Lose a node, then the other one."""
+        """Lose a node, then the other one, then end the run."""
         second, third = self.cluster.worker_nodes
         self._checkpoint(lambda images: True)
         self.cluster.remove_node(third, allow_graceful=False)
@@ -58,6 +65,8 @@ class Drill:
         kept = self._checkpoint(lambda images: images % CHECKPOINT_IMAGES > 0)
         self.cluster.remove_node(second, allow_graceful=False)
         self.kept = kept
+        self._checkpoint(lambda images: True)
+        os.kill(os.getpid(), signal.SIGTERM)
 
     def _give_notice(self, node: str) -> None:
         deadline_ms = int(1000 * (time.time() + NOTICE_S))
@@ -72,14 +81,10 @@ class Drill:
         return max(found)
 
     def _images_kept(self) -> set[int]:
-        found = set()
-        for name in checkpoints(self.out):
-            with suppress(StateError, FileNotFoundError):  # another one has just replaced it
-                found.add(checkpoint.load(self.out / "run" / name).state.images_seen)
-        return found
+        return {int(result["metrics"]["images_seen"]) for result in checkpoint_results(self.out)}
 
 
-def main(shards: str, vocabulary: str, out: Path, images: int) -> None:
+def main(shards: str, vocabulary: str, out: Path) -> None:
     """Start the cluster, run the drill, tell."""
     head = {"num_cpus": 3, "include_dashboard": False}
     cluster = Cluster(initialize_head=True, head_node_args=head)
@@ -90,14 +95,18 @@ def main(shards: str, vocabulary: str, out: Path, images: int) -> None:
     threading.Thread(target=drill.run, daemon=True).start()
     logger = RunLogger()
     logger.open("nodes", "nodes", {}, {})
-    workers = WorkersConfig(num_workers=3, min_workers=1, cpus=2)
-    run = small_plan(shards, vocabulary, images).run
-    outcome, _ = fit(run, Folder.at(out), workers, logger, drill)
+    workers = WorkersConfig(num_workers=3, min_workers=1, cpus=2, keep_checkpoints=1000)
+    run = small_plan(shards, vocabulary, IMAGES, CHECKPOINT_IMAGES).run
+    with pytest.raises(Terminated):
+        fit(run, Folder.at(out), workers, logger, drill)
+    newest = max(result["checkpoint_dir_name"] for result in checkpoint_results(out))
+    state = checkpoint.load(out / "run" / newest).state
     told = {
-        "ledger": outcome.ledger,
+        "images_seen": state.images_seen,
+        "ledger": state.ledger.digest,
         "nodes": sum(node["Alive"] for node in ray.nodes()),
         "kept_at_the_notice": drill.kept,
-        "continued_from": min(drill.after, default=None),
+        "continued_from": min(drill.after),
     }
     (out / "told.json").write_text(json.dumps(told))
     ray.shutdown()
@@ -105,4 +114,4 @@ def main(shards: str, vocabulary: str, out: Path, images: int) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:3], Path(sys.argv[3]), int(sys.argv[4]))
+    main(*sys.argv[1:3], Path(sys.argv[3]))

@@ -163,11 +163,16 @@ def more_trained(out: Path) -> Callable[[], bool]:
 
 def checkpoints(out: Path) -> set[str]:
     """Names of the checkpoints that Ray Train knows of."""
+    return {result["checkpoint_dir_name"] for result in checkpoint_results(out)}
+
+
+def checkpoint_results(out: Path) -> list[dict[str, Any]]:
+    """What Ray Train knows of its checkpoints, each with the metrics reported beside it."""
     try:
         document = json.loads((out / "run" / "checkpoint_manager_snapshot.json").read_text())
     except (FileNotFoundError, ValueError):  # Ray is about to write it
-        return set()
-    return {result["checkpoint_dir_name"] for result in document["checkpoint_results"]}
+        return []
+    return list(document["checkpoint_results"])
 
 
 def lost_row_group(planned: Plan, missing: list[dict[str, Any]]) -> int:
@@ -188,12 +193,14 @@ def damage(corpus: Corpus, folder: Path) -> str:
     return str(folder / "shards")
 
 
-def small_plan(shards: str, vocabulary: str, images: int) -> Plan:
+def small_plan(
+    shards: str, vocabulary: str, images: int, checkpoint_images: int = CHECKPOINT_IMAGES
+) -> Plan:
     """What the killed job computes."""
     config = nano().shortened(images)
     config = replace(
         config, stream=replace(config.stream, size=32),
-        schedule=replace(config.schedule, warmup_images=256), checkpoint_images=CHECKPOINT_IMAGES,
+        schedule=replace(config.schedule, warmup_images=256), checkpoint_images=checkpoint_images,
     )  # fmt: skip
     return plan(config, Folder.at(shards), Vocabulary.load(vocabulary))
 
@@ -211,22 +218,22 @@ def digest(planned: Plan, samples: Samples) -> str:
 
 def test_lost_nodes_and_their_workers_are_done_without(corpus: Corpus, tmp_path: Path) -> None:
     """Three nodes: one is lost at once, one gives notice and goes when a checkpoint is kept."""
-    images, out, here = 1600, tmp_path / "run", Path(__file__).parent
+    out, here = tmp_path / "run", Path(__file__).parent
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join([str(here), str(REPO / "tests")]),
         "RAY_AUTH_MODE": "disabled", "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "15",
         "RAY_TRAIN_PREEMPTION_POLL_INTERVAL_S": "0.5",
     }  # fmt: skip
     done = subprocess.run(
-        [sys.executable, "-m", "lose_nodes", corpus.shards, corpus.vocabulary, out, str(images)],
+        [sys.executable, "-m", "lose_nodes", corpus.shards, corpus.vocabulary, out],
         cwd=REPO, env=environment, capture_output=True, text=True, timeout=LIMIT_S,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr[-3000:]
-    planned = small_plan(corpus.shards, corpus.vocabulary, images)
-    expected = digest(planned, planned.run.training.order().take(0, images))
     told = json.loads((out / "told.json").read_text())
-    assert (told["ledger"], told["nodes"]) == (expected, 1)
-    assert told["continued_from"] >= told["kept_at_the_notice"] > 0
+    assert told["images_seen"] > told["continued_from"] >= told["kept_at_the_notice"] > 0
+    planned = small_plan(corpus.shards, corpus.vocabulary, told["images_seen"])
+    order = planned.run.training.order().take(0, told["images_seen"])
+    assert (told["ledger"], told["nodes"]) == (digest(planned, order), 1)
 
 
 def test_a_killed_preparation_continues_to_the_same_fingerprint(

@@ -3,6 +3,7 @@
 The CPUs of a GPU node are left to the training workers, which have to keep its GPUs busy.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,19 +21,30 @@ class Placement:
     decoders: int
     nodes: tuple[str, ...] = ()
     """Ids of the nodes to decode on; none: any."""
+    cpus: int = 1
+    """Logical CPUs that Ray keeps for each; 0 where it has too few: a worker whose decoders waited
+    for a CPU that the other workers hold would wait for ever."""
 
     @property
     def options(self) -> dict[str, Any]:
         """The same in Ray's terms: these nodes, and others only where none of them can be had."""
         if not self.nodes:
-            return {}
+            return {"num_cpus": self.cpus}
         names = f"in({','.join(self.nodes)})"
         others = [{"label_selector": {NODE_ID: f"!{names}"}}]
-        return {"label_selector": {NODE_ID: names}, "fallback_strategy": others}
+        return {
+            "num_cpus": self.cpus, "label_selector": {NODE_ID: names}, "fallback_strategy": others,
+        }  # fmt: skip
 
 
 def place_decoders(
-    nodes: Sequence[dict[str, Any]], *, world: int, wanted: int, cores_here: int
+    nodes: Sequence[dict[str, Any]],
+    *,
+    world: int,
+    wanted: int,
+    cores_here: int,
+    worker_cpus: float = 1,
+    idle: float = math.inf,
 ) -> Placement:
     """Decide on one worker's decoders.
 
@@ -41,16 +53,20 @@ def place_decoders(
         world: number of training workers; each has decoders of its own.
         wanted: decoders asked for; 0 takes a worker's share of the CPUs that are free to decode.
         cores_here: cores of this machine; on a cluster of one node no more actors than that.
+        worker_cpus: logical CPUs that Ray keeps for each worker.
+        idle: logical CPUs that nobody holds at present.
     """
     alive = [node for node in nodes if node["Alive"]]
     plain = [n for n in alive if n["Resources"].get("CPU", 0) >= 1 and not _gpus(n)]
     apart = bool(plain) and any(_gpus(node) for node in alive)
     cpus = sum(node["Resources"].get("CPU", 0) for node in (plain if apart else alive))
-    free = cpus if apart else cpus - world  # one CPU for each training worker
+    free = cpus if apart else cpus - world * worker_cpus
     most = MOST_DECODERS if apart else min(MOST_DECODERS, cores_here)
+    decoders = wanted or int(max(1, min(most, free // world)))
     return Placement(
-        decoders=wanted or int(max(1, min(most, free // world))),
+        decoders=decoders,
         nodes=tuple(sorted(node["NodeID"] for node in plain)) if apart else (),
+        cpus=int(decoders * world <= free and decoders <= idle),
     )
 
 

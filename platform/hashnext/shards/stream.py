@@ -164,8 +164,13 @@ def _dataset(
 
 
 def _placement(config: StreamConfig, world: int) -> Placement:
-    here = settings.cores()
-    return place_decoders(ray.nodes(), world=world, wanted=config.decoders, cores_here=here)
+    here, context = settings.cores(), ray.get_runtime_context()
+    in_a_worker = context.worker.mode == ray.WORKER_MODE
+    held = context.get_assigned_resources().get("CPU", 0) if in_a_worker else 1
+    return place_decoders(
+        ray.nodes(), world=world, wanted=config.decoders, cores_here=here, worker_cpus=held,
+        idle=ray.available_resources().get("CPU", 0),
+    )  # fmt: skip
 
 
 def _empty(data: TrainingSet) -> Batch:

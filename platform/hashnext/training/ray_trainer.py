@@ -148,11 +148,11 @@ def _check(workers: WorkersConfig, use_gpu: bool, streams: int) -> None:
     """Refuse what can never start; Ray would wait for ever for workers that do not fit."""
     have = ray.cluster_resources()
     kind, each = ("GPU", 1.0) if use_gpu else ("CPU", workers.cpus)
-    needed = workers.least * each + (0 if use_gpu else 1)
+    needed = workers.least * each
     if needed > have.get(kind, 0):
         raise ConfigError(
             "workers.num-workers", workers.least,
-            f"needs {needed:g} {kind}s with decoding, the cluster has {have.get(kind, 0):g}",
+            f"needs {needed:g} {kind}s, the cluster has {have.get(kind, 0):g}",
         )  # fmt: skip
     if workers.num_workers > streams:
         raise ConfigError(
