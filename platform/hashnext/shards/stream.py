@@ -5,6 +5,7 @@ its own pool of actors load them; nothing is coordinated. One item of the datase
 nothing is re-batched, dropped or padded.
 """
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +33,9 @@ FEW = 4
 """Row groups kept in memory where they are read one after the other."""
 IN_FLIGHT = 4
 """Batches waiting at each actor; with fewer it idles between two batches."""
+LEAST_URGENT = 19
+"""Priority of loading for training, as in nice(2): where it shares cores with the steps, one thread
+of a step that has to wait for its core keeps the others waiting, and batches lie ready anyway."""
 BATCHES_OF_A_DATASET = 8192
 """Making an item of a dataset takes its driver 0.8 ms, and Ray keeps each of them, so a long run
 reads several datasets, one after the other."""
@@ -122,6 +126,7 @@ class OrderedLoader(SequentialLoader):
         self, data: Any, batch: int, images: int, rank: int, world: int, crops: Crops
     ) -> None:
         super().__init__(data, batch, crops, world)
+        os.nice(LEAST_URGENT)
         self.order = self.data.order()
         self.images, self.rank, self.world = images, rank, world
 
