@@ -82,6 +82,8 @@ def _local(folder: Path) -> dict[str, Any]:
     # A token of this session's own: Ray would otherwise write one into the user's home folder.
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     os.environ.setdefault("RAY_DATA_LOG_LEVEL", "ERROR")  # else a line for every execution
+    # A machine alone gets no notice that one of its nodes will go; an actor less to start and run.
+    os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
     path = os.pathsep.join([os.getcwd(), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
     return {
         "address": "local",

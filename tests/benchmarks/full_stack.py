@@ -1,22 +1,21 @@
 """Training fed by the stream, beside the same steps fed from a tensor in memory.
 
 Of nano and ResNeXt-50 at 64 and 128 px: the rate of the steps alone, the rate of the stream alone,
-that of both together in one process, and that of a whole job under Ray Train with its curves, after
-its first fifth (in which the stream may get ahead of the steps, by images that count later). On CPU
-steps and stream want the same cores, which allow 1 / (1 / steps + 1 / stream) images a second; on a
-GPU they run side by side, and the slower of the two is the limit. Shards are those of
+that of steps on a stream in one process, and that of a whole job under Ray Train with its curves.
+Streams and jobs are timed from their first batch to their end, so that what is loaded ahead counts.
+On CPU steps and stream want the same cores, which allow 1 / (1 / steps + 1 / stream) images a
+second; on a GPU they run side by side, and the steps are the limit. Shards are those of
 `tests.benchmarks.ingest`. Run from the repository root:
 
     uv run -m tests.benchmarks.full_stack
 """
 
 import argparse
-import itertools
 import os
 import statistics
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -52,8 +51,14 @@ SMALL_BATCH = 32
 LABELS = 1000
 SECONDS = 10.0
 """How long each turn aims to take."""
-JOB_SECONDS = 45.0
+JOB_SECONDS = 90.0
 TURNS = 3
+WINDOWS = 10
+"""Points of a job's curves."""
+WARM = 4
+"""Steps between two looks at the clock, and before the first."""
+LONG = 1024
+"""Batches of a stream that is not read to its end."""
 CASES = (("nano", 64), ("nano", 128), ("resnext50_32x4d", 64), ("resnext50_32x4d", 128))
 
 
@@ -85,25 +90,38 @@ class Limit:
     def of(cls, stepper: Stepper, data: TrainingSet) -> "Limit":
         """Measure the stream, and keep a batch for the steps."""
         batch = stepper.config.batch
-        feed = on_device(batches_of(data, batch), stepper.device)
+        feed = on_device(batches_of(data, batch, LONG * batch), stepper.device)
         return cls(stepper, next(feed), stream_alone(data, batch))
 
     def steps(self) -> float:
         """Images a second of steps on one batch that lies on the device."""
-        return train(self.stepper, itertools.repeat(self.batch), SECONDS)[0]
+        turn = [self.batch] * WARM
+        train(self.stepper, iter(turn))
+        started, images = time.perf_counter(), 0
+        while (passed := time.perf_counter() - started) < SECONDS:
+            images += train(self.stepper, iter(turn))[0]
+        return images / passed
+
+    def allowed(self, steps: float) -> float:
+        """Images a second that the machine allows where steps alone have this rate."""
+        if self.stepper.device.type == "cuda":
+            return steps
+        return 1 / (1 / steps + 1 / self.stream)
+
+    def images(self, steps: float, seconds: float) -> int:
+        """Images of a run that takes so long."""
+        batch = self.stepper.config.batch
+        return max(2 * WINDOWS, int(self.allowed(steps) * seconds / batch)) * batch
 
     def share(self, rate: float, before: float, after: float) -> float:
         """A rate, as a share of what the steps before and after it allow beside the stream."""
-        steps = (before + after) / 2
-        if self.stepper.device.type == "cuda":
-            return rate / min(steps, self.stream)
-        return rate * (1 / steps + 1 / self.stream)
+        return rate / self.allowed((before + after) / 2)
 
 
 def stream_alone(data: TrainingSet, batch: int) -> float:
     """Images a second of the stream, after its first batches."""
     started, images = 0.0, 0
-    for number, found in enumerate(batches_of(data, batch)):
+    for number, found in enumerate(batches_of(data, batch, LONG * batch)):
         if number == 16:  # what was waiting while the first batches came is behind us
             started = time.perf_counter()
         elif number > 16:
@@ -113,39 +131,43 @@ def stream_alone(data: TrainingSet, batch: int) -> float:
     return images / (time.perf_counter() - started)
 
 
-def train(stepper: Stepper, batches: Iterable[DeviceBatch], seconds: float) -> tuple[float, float]:
-    """Images a second and the share of waiting, over some seconds behind the first four steps."""
-    feed = iter(batches)
-    for _ in range(4):
-        stepper.step(next(feed), stepper.config.batch, 0.01, 0)
-    started, images, waited = time.perf_counter(), 0, 0.0
-    while (now := time.perf_counter()) - started < seconds:
-        batch = next(feed)
-        waited += time.perf_counter() - now
+def train(stepper: Stepper, batches: Iterator[DeviceBatch]) -> tuple[int, float, float]:
+    """Train on all batches: images, seconds from the first batch on, seconds of waiting in them."""
+    images, waited, waiting = 0, 0.0, 0.0
+    batch = next(batches)
+    started = ended = time.perf_counter()
+    while batch is not None:
+        waited += waiting
         stepper.step(batch, len(batch), 0.01, images)  # waits for the loss, so for the device
         images += len(batch)
-    passed = time.perf_counter() - started
-    return images / passed, waited / passed
+        ended = time.perf_counter()
+        batch = next(batches, None)
+        waiting = time.perf_counter() - ended
+    return images, ended - started, waited
 
 
 def job(config: PretrainConfig, data: TrainingSet, images: int, out: Folder) -> float:
-    """Images a second of a run under Ray Train, over all of five parts but the first."""
-    config = replace(config, stream=data.config, log_images=images // 5, checkpoint_images=images)
+    """Images a second of a run under Ray Train, from its first batch to its end."""
+    windows = replace(config, log_images=images // WINDOWS, checkpoint_images=images)
     run = Run(
-        config=config.shortened(images), training=data, num_labels=LABELS,
+        config=replace(windows, stream=data.config).shortened(images), training=data,
         held_out=replace(data, index=data.index.subset(np.zeros(len(data.index), bool))),
-        label_posts=[0] * LABELS, label_names=LabelNames([None] * LABELS, np.zeros(LABELS)),
+        num_labels=LABELS, label_posts=[0] * LABELS,
+        label_names=LabelNames([None] * LABELS, np.zeros(LABELS)),
     )  # fmt: skip
     logger = RunLogger()
     logger.open("full-stack", "job", {}, {})
     with meter("job", images, "images") as progress:
         fit(run, out, WorkersConfig(), logger, progress)
-    return statistics.harmonic_mean([rate for _, rate in logger.curve("images_per_s")[1:]])
+    seen, rates = zip(*logger.curve("images_per_s"), strict=True)
+    seconds = np.diff(seen, prepend=0) / rates
+    first_batch = seconds[0] * logger.curve("data_wait")[0][1]
+    return float(images / (seconds.sum() - first_batch))
 
 
-def batches_of(data: TrainingSet, batch: int) -> Iterator[Batch]:
-    """The stream, as long as anyone may want it."""
-    yield from training_batches(data, batch=batch, images=10_000_000, start=0, rank=0, world=1)
+def batches_of(data: TrainingSet, batch: int, images: int) -> Iterator[Batch]:
+    """The stream of a run."""
+    yield from training_batches(data, batch=batch, images=images, start=0, rank=0, world=1)
 
 
 def measure(recipe: str, data: TrainingSet, device: torch.device, out: Folder) -> None:
@@ -153,14 +175,14 @@ def measure(recipe: str, data: TrainingSet, device: torch.device, out: Folder) -
     limit = Limit.of(stepper_of(recipe, data.config.size, device), data)
     steps, fed, waits, shares = [limit.steps()], [], [], []
     for _ in range(TURNS):
-        feed = on_device(batches_of(data, limit.stepper.config.batch), device)
-        rate, waited = train(limit.stepper, feed, SECONDS)
-        feed.close()  # else it would decode ahead while the steps are timed alone
+        images = limit.images(steps[-1], 2 * SECONDS)
+        feed = on_device(batches_of(data, limit.stepper.config.batch, images), device)
+        trained, seconds, waited = train(limit.stepper, feed)
         steps.append(limit.steps())
-        fed.append(rate)
-        waits.append(waited)
-        shares.append(limit.share(rate, *steps[-2:]))
-    images = int(JOB_SECONDS * statistics.median(fed))
+        fed.append(trained / seconds)
+        waits.append(waited / seconds)
+        shares.append(limit.share(fed[-1], *steps[-2:]))
+    images = limit.images(steps[-1], JOB_SECONDS)
     whole = job(config_of(recipe, device), data, images, out)
     of_job = limit.share(whole, steps[-1], limit.steps())
     title = f"{recipe}, {data.config.size} px"

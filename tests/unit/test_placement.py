@@ -23,19 +23,21 @@ def test_one_machine_shares_its_cpus() -> None:
 
 
 def test_machines_that_all_have_gpus_decode_where_they_train() -> None:
-    assert place(node("a", 8, 4), node("b", 8, 4), world=8) == Placement(1)
+    assert place(node("a", 8, 4), node("b", 8, 4), world=8) == Placement(1, beside_steps=False)
 
 
 def test_cpu_machines_decode_for_gpu_machines() -> None:
     found = place(node("gpu", 32, 8), node("b", 16), node("a", 16), world=8)
-    assert found == Placement(4, ("a", "b"))
-    assert place(node("gpu", 32, 1), node("a", 64), wanted=7) == Placement(7, ("a",))
+    assert found == Placement(4, ("a", "b"), beside_steps=False)
+    found = place(node("gpu", 32, 1), node("a", 64), wanted=7)
+    assert found == Placement(7, ("a",), beside_steps=False)
 
 
 def test_lost_machines_and_a_head_without_cpus_do_not_decode() -> None:
     lost = node("a", 16, alive=False)
-    assert place(node("gpu", 8, 1), lost) == Placement(7)
-    assert place(node("gpu", 8, 1), node("head", 0)) == Placement(7)
+    assert place(node("gpu", 8, 1), lost) == Placement(7, beside_steps=False)
+    head = node("head", 0)
+    assert place(node("gpu", 8, 1), head) == Placement(7, beside_steps=False)
 
 
 def test_where_workers_hold_all_cpus_decoders_ask_for_none() -> None:
@@ -46,7 +48,8 @@ def test_where_workers_hold_all_cpus_decoders_ask_for_none() -> None:
     assert place(*three, world=2, worker_cpus=2) == Placement(1)
     assert place(node("a", 8), wanted=8) == Placement(8, cpus=0)
     assert place(node("a", 8), idle=3) == Placement(7, cpus=0), "another job has the others"
-    assert place(node("gpu", 32, 8), node("a", 4), world=8) == Placement(1, ("a",), cpus=0)
+    found = place(node("gpu", 32, 8), node("a", 4), world=8)
+    assert found == Placement(1, ("a",), cpus=0, beside_steps=False)
 
 
 def test_without_a_choice_ray_is_told_of_cpus_only() -> None:

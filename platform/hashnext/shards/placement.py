@@ -25,6 +25,9 @@ class Placement:
     """Logical CPUs that Ray keeps for each; 0 where it has too few: a worker whose decoders waited
     for a CPU that the other workers hold would wait for ever."""
 
+    beside_steps: bool = True
+    """Whether they share cores with the network, as they do where there is no GPU."""
+
     @property
     def options(self) -> dict[str, Any]:
         """The same in Ray's terms: these nodes, and others only where none of them can be had."""
@@ -67,6 +70,7 @@ def place_decoders(
         decoders=decoders,
         nodes=tuple(sorted(node["NodeID"] for node in plain)) if apart else (),
         cpus=int(decoders * world <= free and decoders <= idle),
+        beside_steps=not any(_gpus(node) for node in alive),
     )
 
 

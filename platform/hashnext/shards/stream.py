@@ -5,7 +5,6 @@ its own pool of actors load them; nothing is coordinated. One item of the datase
 nothing is re-batched, dropped or padded.
 """
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from ray.data import ActorPoolStrategy, DataContext
 
 from hashnext import settings
+from hashnext.background import give_way
 from hashnext.images.decode import DecodeLimits
 from hashnext.shards.batch import Batch, StreamConfig
 from hashnext.shards.draws import uniforms
@@ -33,9 +33,6 @@ FEW = 4
 """Row groups kept in memory where they are read one after the other."""
 IN_FLIGHT = 4
 """Batches waiting at each actor; with fewer it idles between two batches."""
-LEAST_URGENT = 19
-"""Priority of loading for training, as in nice(2): where it shares cores with the steps, one thread
-of a step that has to wait for its core keeps the others waiting, and batches lie ready anyway."""
 BATCHES_OF_A_DATASET = 8192
 """Making an item of a dataset takes its driver 0.8 ms, and Ray keeps each of them, so a long run
 reads several datasets, one after the other."""
@@ -80,9 +77,11 @@ def training_batches(
     """
     crops = Crops(data.config.size, data.seed, data.config.min_crop_area)
     starts = range(start, images, batch)
-    loader = (OrderedLoader, (ray.put(data), batch, images, rank, world, crops))
+    placement = _placement(data.config, world)
+    share = (batch, images, rank, world)
+    loader = (OrderedLoader, (ray.put(data), *share, crops, placement.beside_steps))
     count = 0
-    for loaded in _run(loader, starts, _placement(data.config, world)):
+    for loaded in _run(loader, starts, placement):
         yield _assemble(loaded, data.index, data.seed)
         count += 1
     if count < len(starts):  # a short last batch held none of this worker's streams
@@ -123,10 +122,12 @@ class OrderedLoader(SequentialLoader):
     """Ray Data actor: a worker's share of samples start..start + batch of the run's order."""
 
     def __init__(
-        self, data: Any, batch: int, images: int, rank: int, world: int, crops: Crops
-    ) -> None:
+        self, data: Any, batch: int, images: int, rank: int, world: int, crops: Crops,
+        beside_steps: bool,
+    ) -> None:  # fmt: skip
         super().__init__(data, batch, crops, world)
-        os.nice(LEAST_URGENT)
+        if beside_steps:
+            give_way()
         self.order = self.data.order()
         self.images, self.rank, self.world = images, rank, world
 
