@@ -56,10 +56,16 @@ def test_other_policies_keep_hypernyms(policy: Specificity) -> None:
     assert rows(view, lists([["beagle", "dog"], ["animal"]])) == [[0, 2], [3]]
 
 
-def test_ancestors_come_back() -> None:
-    offsets, ids = VIEW.with_ancestors(VIEW.assign(lists([["beagle"], [], ["cat"]])))
-    assert offsets.tolist() == [0, 3, 3, 5]
-    assert ids.tolist() == [0, 2, 3, 1, 3]
+@given(POSTS, st.sampled_from(["drop_ancestors", "keep", "weight"]))
+def test_a_post_shows_its_labels_and_all_above_them(
+    posts: list[list[str | None] | None], policy: Specificity
+) -> None:
+    view = replace(VIEW, specificity=policy)
+    (offsets, ids), shown = view.label_and_shown(encode(lists(posts)))
+    own = [set(part.tolist()) for part in np.split(ids, offsets[1:-1])]
+    expected = [label for labels in own for label in labels.union(*(ABOVE[x] for x in labels))]
+    assert [set(row) for row in rows(view, lists(posts))] == own[: len(posts)]
+    assert sorted(shown.tolist()) == sorted(expected)
 
 
 def test_no_posts_and_no_labels() -> None:

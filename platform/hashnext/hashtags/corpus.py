@@ -22,8 +22,9 @@ from hashnext.posts.readers import PostSource
 from hashnext.posts.schema import Unit
 from hashnext.posts.tags import TagLists, encode
 
-SHARE_POSTS = 100_000
-"""Posts that a share aims at: a Ray task's work of some tenths of a second."""
+SHARE_POSTS = 500_000
+"""Posts that a share aims at: a second of a Ray task's work to read, and tenths of one to count. In
+small shares each tag would be normalised, and each count added up, many times."""
 
 
 @dataclass(frozen=True, eq=False)

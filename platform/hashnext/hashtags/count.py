@@ -17,9 +17,6 @@ from hashnext.hashtags.corpus import Corpus, lists_of
 from hashnext.hashtags.view import LabelView, Ragged, spans
 from hashnext.posts.tags import TagLists
 
-TASK_SHARES = 5
-"""Shares that a Ray task counts in, half a second of work: less is lost beside starting it."""
-
 
 class Tally(Protocol):
     """Counts something in some training posts; picklable."""
@@ -31,7 +28,7 @@ class Tally(Protocol):
 def tally(corpus: Corpus, count: Tally) -> pa.Table:
     """Sums of `count` over the posts of a corpus: `key` and its columns, sorted by key."""
     parts = corpus.shares.map_batches(
-        partial(_tally_shares, count=count), batch_size=TASK_SHARES, batch_format="pyarrow"
+        partial(_tally_shares, count=count), batch_size=None, batch_format="pyarrow"
     )
     return total(parts.iter_batches(batch_size=None, batch_format="pyarrow")).sort_by("key")
 
@@ -89,8 +86,7 @@ class CountLabels:
 
     def __call__(self, lists: TagLists) -> pa.Table:
         """`key` int64, `posts` with the label, `covered` with it or a label below it."""
-        assigned = self.view.label(lists)
-        _, implied = self.view.with_ancestors(assigned)
+        assigned, implied = self.view.label_and_shown(lists)
         size = self.view.num_labels
         labelled = np.count_nonzero(np.diff(assigned[0]))
         return pa.table({
@@ -147,10 +143,12 @@ def beside(ours: Ragged, theirs: Ragged, size: int) -> NDArray[np.int64]:
 
 
 def _times(keys: NDArray[np.int64]) -> pa.Table:
-    """How often each of some keys >= 0 occurs: `key`, ascending, and `posts`."""
-    met = np.sort(keys)
+    """How often each of some keys >= 0 occurs: `key` int64, ascending, and `posts`."""
+    small = keys.max(initial=0) <= np.iinfo(np.int32).max  # sorted in two thirds of the time
+    met = np.sort(keys.astype(np.int32) if small else keys)
     first = np.flatnonzero(np.diff(met, prepend=-1))
-    return pa.table({"key": met[first], "posts": np.diff(first, append=len(met))})
+    counts = np.diff(first, append=len(met))
+    return pa.table({"key": met[first].astype(np.int64), "posts": counts})
 
 
 def _tally_shares(shares: pa.Table, count: Tally) -> pa.Table:

@@ -59,13 +59,17 @@ class LabelView:
             keys = without(keys, self._ancestor_keys(keys))
         return self._ragged(keys, lists.size)
 
-    def with_ancestors(self, assigned: Ragged) -> Ragged:
-        """The same rows with every label's ancestors among the labels: what a post shows at all."""
-        offsets, ids = assigned
-        rows = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
-        keys = rows * self.num_labels + ids
-        keys = sorted_unique(np.concatenate([keys, self._ancestor_keys(keys)]))
-        return self._ragged(keys, len(offsets) - 1)
+    def label_and_shown(self, lists: TagLists) -> tuple[Ragged, NDArray[np.int64]]:
+        """The same, and the labels that each post shows at all: its own and their ancestors.
+
+        The latter without the posts, int64 (m,): a label comes as often as posts show it.
+        """
+        keys = self._keys(lists)
+        above = self._ancestor_keys(keys)
+        shown = sorted_unique(np.concatenate([keys, above])) % self.num_labels
+        if self.specificity == "drop_ancestors":
+            keys = without(keys, above)
+        return self._ragged(keys, lists.size), shown
 
     def _keys(self, lists: TagLists) -> NDArray[np.int64]:
         """row * V + label of every label met, ascending and unique."""
@@ -79,31 +83,35 @@ class LabelView:
         return sorted_unique(lists.rows[found] * self.num_labels + ids[found])
 
     def _ancestor_keys(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
-        rows, ids = np.divmod(keys, self.num_labels)
+        rows = keys // self.num_labels  # np.divmod takes twice as long
+        ids = keys - rows * self.num_labels
         starts, stops = self.ancestor_offsets[ids], self.ancestor_offsets[ids + 1]
         above = self.ancestors[spans(starts, stops)]
         found: NDArray[np.int64] = np.repeat(rows, stops - starts) * self.num_labels + above
         return found
 
     def _ragged(self, keys: NDArray[np.int64], num_rows: int) -> Ragged:
-        rows, ids = np.divmod(keys, self.num_labels)
+        rows = keys // self.num_labels
+        ids = keys - rows * self.num_labels
         lengths = np.bincount(rows, minlength=num_rows)
         return np.concatenate([[0], np.cumsum(lengths)]), ids.astype(np.int32)
 
 
 def sorted_unique(keys: NDArray[np.int64]) -> NDArray[np.int64]:
-    """`np.unique` of keys >= 0, by a sort instead of a hash table.
+    """`np.unique` of keys >= 0 that nearly ascend, by a sort instead of a hash table.
 
-    Here and elsewhere numbers pick from arrays: picking by a mask takes several times longer.
+    A stable sort merges what ascends already, in a seventh of the time: a post's few tags are all
+    that is out of order. Here and elsewhere numbers pick from arrays: picking by a mask takes
+    several times longer.
     """
-    keys = np.sort(keys)
+    keys = np.sort(keys, kind="stable")
     found: NDArray[np.int64] = keys[np.flatnonzero(np.diff(keys, prepend=-1))]
     return found
 
 
 def without(keys: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.int64]:
     """The keys >= 0, ascending, that are not among others; one sort is quicker than searching."""
-    marked = np.sort(np.concatenate([2 * keys + 1, 2 * others]))  # a key behind its equals
+    marked = np.sort(np.concatenate([2 * keys + 1, 2 * others]), kind="stable")
     alone = (marked & 1).astype(np.bool_) & (np.diff(marked, prepend=-2) != 1)
     found: NDArray[np.int64] = marked[np.flatnonzero(alone)] >> 1
     return found
