@@ -21,6 +21,7 @@ import torch
 
 from hashnext.models.resnext import build
 from tests.benchmarks import gpu_steps
+from tests.benchmarks.roofline import machine
 from tests.benchmarks.steps import Case, bare, multi_label, one_label, ours, rate, timm_network
 from tests.benchmarks.table import row
 
@@ -71,9 +72,12 @@ def main() -> None:
         return replace(case, batch=batch, labels=args.labels, head_rank=args.head_rank)
 
     if torch.cuda.is_available():
+        device = torch.device("cuda", torch.cuda.current_device())
+        able = machine(device)
         for case, batches in gpu_steps.CASES.items():
             sizes = [args.batch] if args.batch else batches
-            gpu_steps.compare([asked(case, n) for n in sizes], args.modes, args.seconds)
+            cases = [asked(case, n) for n in sizes]
+            gpu_steps.compare(cases, args.modes, args.seconds, device, able)
         return
     for case in gpu_steps.CASES:
         row(f"{case.recipe}, {case.size} px", "skipped: torch finds no GPU")

@@ -1,5 +1,7 @@
 """Operations and least bytes of a step, counted by hand on small networks."""
 
+import re
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -7,9 +9,10 @@ from torchvision.models.resnet import Bottleneck
 
 from hashnext.models.resnext import ResNeXtConfig, build
 from hashnext.training.watch import training_flops
+from tests.benchmarks import gpu_steps
 from tests.benchmarks.gpu_steps import shares
 from tests.benchmarks.roofline import STATE_BYTES, Footprint, Machine, footprint, machine
-from tests.benchmarks.steps import Case, timm_network
+from tests.benchmarks.steps import Case, Step, timm_network
 
 CPU = torch.device("cpu")
 
@@ -79,6 +82,39 @@ def test_shares_are_of_what_limits() -> None:
         "MFU, of the data sheet": 0.1, "operations, of the matrix product's": 0.125,
         "memory, of the copy's, at least": 0.5, "images/s, of the roofline's": 0.5,
     }  # fmt: skip
+
+
+def test_each_side_is_judged_by_its_best_setting(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As on a GPU, but small; batches of more than two images do not fit."""
+    real = gpu_steps.step_of
+
+    def narrow(side: str, case: Case, mode: str, device: torch.device) -> Step:
+        if case.batch > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate 20 MiB")
+        return real(side, case, mode, device)
+
+    monkeypatch.setattr(gpu_steps, "step_of", narrow)
+    cases = [Case("resnext50_32x4d", 32, batch, labels=10) for batch in (1, 2, 3)]
+    able = Machine(matmul=1e12, copy=1e10, peak=2e12, bandwidth=2e10)
+    gpu_steps.compare(cases, ["default"], 0.01, CPU, able)
+    printed = capsys.readouterr().out
+    assert printed.count("skipped: OutOfMemoryError: CUDA out of memory.") == 2
+    for side in ("ours", "timm"):
+        found = re.findall(rf"batch ([12]), .*default: {side}, images/s +([\d.,]+)", printed)
+        (best,) = re.findall(rf"{side} at best, images/s +([\d.,]+)", printed)
+        assert best == max((speed for _, speed in found), key=float)
+    assert printed.count("MFU, of the data sheet") == 2
+    assert len(re.findall(r"ours / timm .*(at least 1x|goal 1.1x)", printed)) == 2
+
+
+def test_a_network_that_timm_lacks_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    able = Machine(matmul=1e12, copy=1e10, peak=None, bandwidth=None)
+    gpu_steps.compare([Case("nano", 32, 2, labels=10)], ["default"], 0.01, CPU, able)
+    printed = capsys.readouterr().out
+    assert "skipped: timm has no network of this name" in printed
+    assert "ours / timm" not in printed
 
 
 def test_a_machine_is_measured() -> None:
