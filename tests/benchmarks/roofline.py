@@ -90,9 +90,9 @@ class Machine:
     copy: float
     """Bytes a second, read and written, of a copy in its memory, measured."""
     peak: float | None
-    """Operations a second in bfloat16, and"""
+    """Operations a second in bfloat16 by the data sheet; None where we have none."""
     bandwidth: float | None
-    """bytes a second, of the data sheet; None where we have none."""
+    """Bytes a second through its memory, likewise."""
 
     def ceiling(self, cost: Footprint, batch: int) -> float:
         """Images a second that no step can exceed whose costs are those."""
