@@ -1,14 +1,20 @@
 """Augmentation: torchvision's colours, replayable draws, mixed targets that stay sparse."""
 
+from copy import deepcopy
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
-from flat_model import CPU, LABELS, SIZE, flat_stepper, make_batch, part
+from flat_model import CPU, LABELS, SIZE, Told, batches_from, flat_stepper, make_batch, part
 from flat_model import config as run_config
 from torch.nn.functional import cross_entropy
 from torchvision.transforms.v2 import functional as reference
 
 from hashnext.errors import ConfigError
+from hashnext.shards.ledger import Ledger
 from hashnext.training.augment import (
     AugmentConfig,
     Mix,
@@ -17,9 +23,31 @@ from hashnext.training.augment import (
     draw_mix,
     jitter,
 )
-from hashnext.training.prefetch import upload
+from hashnext.training.checkpoint import TrainingState
+from hashnext.training.loop import Loop, Wish
+from hashnext.training.prefetch import DeviceBatch, upload
+from hashnext.training.step import Step, Stepper
+from hashnext.training.worker import Trainee
 
 COLOURS = AugmentConfig(brightness=0.4, contrast=0.3, saturation=0.2)
+
+
+@dataclass
+class Drawn:
+    """Takes steps, and keeps weight and box of every batch's mix."""
+
+    stepper: Stepper
+    mixes: list[tuple[float, tuple[int, int, int, int] | None]] = field(default_factory=list)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stepper, name)
+
+    def step(self, batch: DeviceBatch, total: int, rate: float, images_seen: int) -> Step:
+        settings = self.stepper.config
+        mix = draw_mix(settings.augment, settings.seed, images_seen, len(batch), SIZE)
+        assert mix is not None
+        self.mixes.append((mix.own, mix.box))
+        return self.stepper.step(batch, total, rate, images_seen)
 
 
 def test_colours_are_torchvisions() -> None:
@@ -67,6 +95,32 @@ def test_a_mix_is_the_same_for_every_worker_but_for_partners() -> None:
     assert 60 < sum(mix is not None and mix.box is None for mix in mixes) < 140
     assert draw_mix(config, 0, 0, 1, 64) is None, "nobody to mix with"
     assert draw_mix(AugmentConfig(), 0, 0, 16, 64) is None
+
+
+def test_a_mix_is_the_same_whatever_came_before(tmp_path: Path) -> None:
+    """A run without incident, beside one whose first batch loses samples and that is stopped."""
+    settings = run_config(augment=AugmentConfig(mixup=0.4, cutmix=1.0), seed=5)
+
+    def run(name: str, state: TrainingState, lost: int, wishes: list[Wish]) -> Drawn:
+        stepper = Drawn(flat_stepper(settings))
+        batches = list(batches_from(state.images_seen, settings))
+        if lost:
+            batches[0] = upload(part(make_batch(8, seed=0), np.arange(8) >= lost), CPU)
+        around = Told(tmp_path / name, wishes=wishes)
+        trainee = Trainee(stepper.stepper.model, stepper.stepper)
+        Loop(
+            config=settings, stepper=stepper, around=around, snapshot=trainee.snapshot, flops=1e6
+        ).run(iter(batches), state)
+        return stepper
+
+    start = TrainingState(0, Ledger.empty(settings.stream.streams))
+    whole = run("whole", deepcopy(start), 0, [])
+    stopped = run("stopped", start, 3, [Wish.GO_ON, Wish.GO_ON, Wish.STOP])
+    went_on = run("stopped", start, 0, [])
+    assert len(whole.mixes) == 8
+    assert len(stopped.mixes) == 3
+    assert stopped.mixes + went_on.mixes == whole.mixes
+    assert len(set(whole.mixes)) == 8
 
 
 def test_cutmix_weighs_labels_by_area() -> None:

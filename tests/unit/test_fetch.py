@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from hashnext.errors import ConfigError
-from hashnext.posts.fetch import FetchConfig, Fetched, NotFetched, fetch, may_pass
+from hashnext.posts.fetch import FetchConfig, Fetched, NotFetched, fetch
 from hashnext.posts.image_files import resolve
 from hashnext.storage import Folder
 
@@ -123,24 +123,6 @@ def test_an_answer_that_never_comes_ends_with_the_time_limit(tmp_path: Path) -> 
         found = fetched(tmp_path, *silent, config=FetchConfig(timeout_s=1.5))
         assert time.monotonic() - started < 4
     assert reasons(found) == ["timeout"] * 4
-
-
-@pytest.mark.parametrize(
-    ("error", "passes"),
-    [
-        (OSError("AWS Error NETWORK_CONNECTION during HeadObject: curlCode: 28"), True),
-        (OSError("AWS Error SLOW_DOWN during GetObject operation"), True),
-        (OSError("AWS Error ACCESS_DENIED during HeadObject operation: No response body."), False),
-        (OSError(5, "Input/output error"), True),
-        (OSError(40, "Too many levels of symbolic links"), False),
-        (FileNotFoundError("no such key"), False),
-        (PermissionError(13, "Permission denied"), False),
-        (TimeoutError("timed out"), True),
-        (ValueError("not a URI"), False),
-    ],
-)
-def test_only_what_may_pass_is_tried_again(error: Exception, passes: bool) -> None:
-    assert may_pass(error) is passes
 
 
 def test_patience_has_limits() -> None:

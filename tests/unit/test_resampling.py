@@ -43,6 +43,17 @@ def test_what_resampling_cannot_do_is_said_before_a_run() -> None:
     assert resample(natural, FREQUENCIES, FREQUENCIES).warnings(natural) == []
 
 
+@pytest.mark.parametrize(("raised", "warned"), [(0, True), (4, True), (5, False), (6, False)])
+def test_fewer_than_five_percent_of_the_labels_are_a_warning(raised: int, warned: bool) -> None:
+    config = ResamplingConfig(alpha=0.5, threshold=0.01)
+    of_a_hundred = np.where(np.arange(100) < raised, 0.009, 0.01)
+    unused = np.zeros(50)
+    found = resample(config, np.concatenate([of_a_hundred, unused]), of_a_hundred)
+    assert found.labels_raised == raised / 100
+    said = [f"resampling raises only {raised}.0% of the labels"] if warned else []
+    assert [text.split(";")[0] for text in found.warnings(config)] == said
+
+
 def test_default_threshold_doubles_the_epoch_at_full_strength() -> None:
     rarest = np.random.default_rng(0).pareto(1.0, 5000) * 1e-3 + 1e-4
     threshold = default_threshold(rarest, max_repeats=20)

@@ -9,7 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models import resnext50_32x4d, resnext101_32x8d
 
 from hashnext.errors import ConfigError
-from hashnext.models.resnext import Pointwise, ResNeXtConfig, build
+from hashnext.models.resnext import BatchNorm, Pointwise, ResNeXtConfig, build
 from hashnext.recipes import RECIPES, recipe
 
 SMALL = ResNeXtConfig(blocks=(1, 1, 1, 1), groups=8)
@@ -81,6 +81,29 @@ def test_a_pointwise_convolution_is_a_convolution(stride: int, side: int) -> Non
         found.append((out, *torch.autograd.grad(out.square().sum(), [seen, conv.weight])))
     assert found[1][0].is_contiguous(memory_format=torch.channels_last)
     torch.testing.assert_close(found[1], found[0])
+
+
+def test_one_image_whose_maps_end_in_one_pixel_can_be_learnt_from() -> None:
+    network = build(recipe("nano").model, 10).train()
+    last = network.layer4[0].bn3
+    network(torch.randn(8, 3, 32, 32))
+    before = {name: value.clone() for name, value in network.layer4.named_buffers()}
+    network(torch.randn(1, 3, 32, 32)).square().sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
+    assert network.conv1.weight.grad.abs().max() > 0
+    after = dict(network.layer4.named_buffers())
+    alone = [name for name in before if name.startswith("0.bn3")]
+    assert len(alone) == 3
+    assert all(torch.equal(after[name], before[name]) for name in alone)
+    pixel = torch.randn(1, 2048, 1, 1)
+    torch.testing.assert_close(last.train()(pixel), last.eval()(pixel))
+
+
+def test_batch_norms_are_torchs_otherwise() -> None:
+    theirs, ours = nn.BatchNorm2d(5).train(), BatchNorm(5).train()
+    for images in (torch.randn(2, 5, 1, 1), torch.randn(1, 5, 1, 2), torch.randn(3, 5, 4, 4)):
+        assert torch.equal(ours(images), theirs(images))
+    assert all(torch.equal(v, theirs.state_dict()[k]) for k, v in ours.state_dict().items())
 
 
 def test_residual_branches_start_at_zero() -> None:

@@ -1,6 +1,7 @@
 """From decoded image to the network's input: the same in training, evaluation and serving."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -37,6 +38,16 @@ class Preprocess:
 
     def normalise(self, images: Tensor) -> Tensor:
         """uint8 (N, H, W, 3) as float32 (N, 3, H, W), (x / 255 - mean) / std, channels last."""
-        mean = torch.tensor(self.mean, device=images.device) * 255
-        std = torch.tensor(self.std, device=images.device) * 255
+        mean, std = _of_bytes(self.mean, images.device), _of_bytes(self.std, images.device)
         return ((images - mean) / std).permute(0, 3, 1, 2)
+
+
+@lru_cache(64)
+def _of_bytes(channels: tuple[float, ...], device: torch.device) -> Tensor:
+    """Values of channels, 0 to 1, as float32 (3,) from 0 to 255.
+
+    Kept, because the copy to a GPU would let the host wait for all that the GPU has yet to do. A
+    tensor made while predicting is a usual one, so that training may use it, too.
+    """
+    with torch.inference_mode(False):
+        return torch.tensor(channels, device=device) * 255

@@ -2,13 +2,14 @@
 
 torchvision's own `ResNet` does the work, so parameter names are torchvision's and published
 weights load. What is added: a configuration, a stem for small images, a head for many labels,
-quicker 1x1 convolutions on CPUs, and `features`.
+quicker 1x1 convolutions on CPUs, batch norms that take a single pixel, and `features`.
 """
 
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import batch_norm
 from torchvision.models.resnet import Bottleneck, ResNet
 
 from hashnext.errors import ConfigError
@@ -84,6 +85,22 @@ class Pointwise(nn.Conv2d):
         return pixels.view(*picked.shape[:3], self.out_channels).permute(0, 3, 1, 2)
 
 
+class BatchNorm(nn.BatchNorm2d):
+    """Batch norm that takes one value a channel: one image whose map is a single pixel.
+
+    Small networks meet it at 32 px where a worker's share of a run's last batch is one image. One
+    value has no variance, and torch refuses it; here the running statistics normalise it, and stay
+    as they are.
+    """
+
+    def forward(self, images: Tensor) -> Tensor:
+        """float (N, C, H, W) of the same."""
+        if self.training and images.numel() == images.shape[1]:
+            statistics = self.running_mean, self.running_var
+            return batch_norm(images, *statistics, self.weight, self.bias, eps=self.eps)
+        return super().forward(images)
+
+
 class ResNeXt(ResNet):  # type: ignore[misc]  # torchvision ships no types
     """torchvision's ResNet with bottleneck blocks, plus `features`."""
 
@@ -95,6 +112,7 @@ class ResNeXt(ResNet):  # type: ignore[misc]  # torchvision ships no types
             groups=config.groups,
             width_per_group=config.width_per_group,
             zero_init_residual=config.zero_init_residual,
+            norm_layer=BatchNorm,
         )
         if config.small_stem:
             self.conv1 = nn.Conv2d(3, 64, 3, padding=1, bias=False)

@@ -4,8 +4,6 @@ Every image has a thread of its own, which is left to itself when the image's ti
 that never returns, from a silent server or a file system that hangs, cannot be interrupted.
 """
 
-import errno
-import random
 import threading
 import time
 from collections import deque
@@ -13,25 +11,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from hashnext.errors import ConfigError
+from hashnext.patience import may_pass, pauses
 from hashnext.posts.image_files import TooLargeError, read_file
 from hashnext.posts.web import read_web
 from hashnext.storage import Folder
 
 AT_ONCE = 32
 """Images on their way to one task: servers answer slowly, but many at a time."""
-FIRST_PAUSE_S = 0.25
-"""Pause before the second attempt, doubled before each further one, up to half as long again."""
 DETAIL = 300
 """Characters of an error's text that are kept."""
-PASSING = frozenset(
-    [errno.EAGAIN, errno.EBUSY, errno.EINTR, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ESTALE,
-     errno.ETIMEDOUT, errno.ECONNABORTED, errno.ECONNREFUSED, errno.ECONNRESET, errno.EPIPE,
-     errno.EHOSTUNREACH, errno.ENETDOWN, errno.ENETRESET, errno.ENETUNREACH]
-)  # fmt: skip
-"""Error numbers of busy machines and of networks."""
-REFUSED = ("ACCESS_DENIED", "NO_SUCH_BUCKET", "INVALID_ACCESS_KEY_ID", "SIGNATURE_DOES_NOT_MATCH",
-           "PERMISSION_DENIED", "UNAUTHENTICATED")  # fmt: skip
-"""What object stores call errors that will be the same next time; any other of theirs may pass."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,8 +91,7 @@ class _Errand(threading.Thread):
 
     def run(self) -> None:
         """Try until there is an image, an error that will stay, or no time."""
-        pause = FIRST_PAUSE_S
-        for _ in range(self.config.attempts):
+        for pause in pauses(self.config.attempts):
             try:
                 self.found = _read(self.uri, self.folder, self.max_bytes, self._seconds_left())
                 return
@@ -112,21 +99,10 @@ class _Errand(threading.Thread):
                 self.found = not_fetched(error)
                 if not may_pass(error) or pause > self._seconds_left():
                     return
-            time.sleep(pause * (1 + random.random() / 2))  # else all would come again at once
-            pause *= 2
+            time.sleep(pause)
 
     def _seconds_left(self) -> float:
         return self.deadline - time.monotonic()
-
-
-def may_pass(error: Exception) -> bool:
-    """True for an error that another attempt may not meet."""
-    lasting = FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError
-    if isinstance(error, lasting) or not isinstance(error, OSError):
-        return False
-    if error.errno is not None:
-        return error.errno in PASSING
-    return not any(word in str(error) for word in REFUSED)
 
 
 def not_fetched(error: Exception) -> NotFetched:

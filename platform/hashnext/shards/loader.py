@@ -1,6 +1,7 @@
 """Load samples: read rows of shards, decode, crop. Runs in Ray Data actors; imports no torch."""
 
 from collections import OrderedDict
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from hashnext.images import crop
 from hashnext.images.decode import RGB, DecodeLimits
 from hashnext.images.region import decode_region
+from hashnext.patience import patiently
 from hashnext.shards.draws import uniforms
 from hashnext.shards.index import LabelIndex
 from hashnext.shards.manifest import Manifest
@@ -30,20 +32,30 @@ class ShardReader:
     cached: int
     """Row groups kept in memory, those used last: enough for all that are read by turns."""
     cache: OrderedDict[int, pa.ChunkedArray]
+    lost: dict[int, Exception]
+    """Row groups that could not be read however often they were tried, and why: none of their other
+    samples waits for that again."""
 
     @classmethod
     def of(cls, shards: Folder, manifest: Manifest, cached: int) -> "ShardReader":
         """A reader with an empty cache."""
-        return cls(shards, manifest, cached, OrderedDict())
+        return cls(shards, manifest, cached, OrderedDict(), {})
 
     def image(self, row_group: int, row: int) -> bytes:
-        """Encoded image of one post.
+        """Encoded image of one post; what may pass, such as a busy object store, is waited for.
 
         Raises:
             OSError: the file cannot be read, or a page's checksum is wrong.
+            ValueError: it is no Parquet file.
         """
+        if row_group in self.lost:
+            raise copy(self.lost[row_group])  # what is raised keeps hold of who raised it
         if row_group not in self.cache:
-            self.cache[row_group] = self._read(row_group)
+            try:
+                self.cache[row_group] = patiently(lambda: self._read(row_group))
+            except (OSError, ValueError) as error:
+                self.lost[row_group] = copy(error)
+                raise
             if len(self.cache) > self.cached:
                 self.cache.popitem(last=False)
         self.cache.move_to_end(row_group)

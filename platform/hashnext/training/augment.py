@@ -1,15 +1,20 @@
 """Augmentation on the device beside mirroring: colour jitter, mixup, cutmix; off by default.
 
 The paper mirrors and crops, and no more (crops are made where images are decoded). A sample's own
-draws come from (seed, epoch, post, repeat), a batch's from (seed, images seen), so that a run can
-be replayed, and mirroring and colours do not depend on the number of workers. Mixup and cutmix do:
-the partner of a sample is another one of the same worker's share of the batch.
+draws come from (seed, epoch, post, repeat), and do not depend on the number of workers.
+
+A batch's draws, the weight and the box of its mix, come from (seed, images seen). That number is
+the place of the batch's first sample in the run's order (hashnext.shards.order), which holds every
+(epoch, post, repeat) once: in a run, each names the other. The number is drawn from, because the
+sample itself is known to no worker but the one whose share it is in, and to none where it could not
+be read. What came before does not matter: a sample that is lost counts as seen, and a run that is
+continued counts on. Partners alone depend on the number of workers: the partner of a sample is
+another one of the same worker's share of the batch, since images do not travel between workers.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -98,7 +103,7 @@ def draw_mix(
     Args:
         config: strengths.
         seed: seed of the run.
-        images_seen: what the batch is known by, whatever the number of workers.
+        images_seen: place of the batch's first sample in the run's order, also where that is lost.
         share: samples of the batch that this worker has.
         size: side of the images, in pixels.
     """
@@ -134,4 +139,5 @@ def _blend(pixels: Tensor, other: Tensor, factor: Tensor) -> Tensor:
 
 
 def _grey(pixels: Tensor) -> Tensor:
-    return (pixels * torch.tensor(GREY, device=pixels.device)).sum(dim=3, keepdim=True)
+    red, green, blue = (value * plane for value, plane in zip(GREY, pixels.unbind(3), strict=True))
+    return (red + green + blue).unsqueeze(3)  # a tensor of GREY would be a copy that is waited for
