@@ -22,6 +22,8 @@ PASSING = frozenset(
 REFUSED = ("ACCESS_DENIED", "NO_SUCH_BUCKET", "INVALID_ACCESS_KEY_ID", "SIGNATURE_DOES_NOT_MATCH",
            "PERMISSION_DENIED", "UNAUTHENTICATED")  # fmt: skip
 """What object stores call errors that will be the same next time; any other of theirs may pass."""
+DAMAGED = "CRC checksum verification failed"
+"""What pyarrow says of a page of Parquet that is not what was written."""
 
 
 def may_pass(error: Exception) -> bool:
@@ -31,7 +33,7 @@ def may_pass(error: Exception) -> bool:
         return False
     if error.errno is not None:
         return error.errno in PASSING
-    return not any(word in str(error) for word in REFUSED)
+    return not any(word in str(error) for word in (*REFUSED, DAMAGED))
 
 
 def pauses(attempts: int) -> Iterator[float]:

@@ -17,6 +17,7 @@ BUSY = OSError("AWS Error SLOW_DOWN during GetObject operation")
         (OSError("AWS Error NETWORK_CONNECTION during HeadObject: curlCode: 28"), True),
         (OSError("AWS Error SLOW_DOWN during GetObject operation"), True),
         (OSError("AWS Error ACCESS_DENIED during HeadObject operation: No response body."), False),
+        (OSError("could not verify page integrity, CRC checksum verification failed"), False),
         (OSError(5, "Input/output error"), True),
         (OSError(40, "Too many levels of symbolic links"), False),
         (FileNotFoundError("no such key"), False),

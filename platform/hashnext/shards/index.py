@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from hashnext.errors import DataError
 from hashnext.hashtags.view import LabelView
+from hashnext.patience import patiently
 from hashnext.posts.identity import held_out, post_keys
 from hashnext.shards.manifest import Manifest
 from hashnext.storage import Folder
@@ -149,10 +150,10 @@ def label_file(number: int, shards: Folder, manifest: Manifest, view: LabelView)
         OSError, pa.ArrowInvalid: the file cannot be read, or is not what the manifest says.
     """
     file = manifest.files[number]
-    table = pq.read_table(
+    table = patiently(lambda: pq.read_table(
         shards.file(file.name), columns=["post_id", "hashtags"], filesystem=shards.filesystem,
         page_checksum_verification=True,
-    )  # fmt: skip
+    ))  # fmt: skip
     if table.num_rows != file.rows:
         raise pa.ArrowInvalid(f"{table.num_rows} posts, {file.rows} in the manifest")
     offsets, labels = view.assign(table["hashtags"])

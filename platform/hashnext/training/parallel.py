@@ -69,6 +69,8 @@ def distribute(
     network.to(device, memory_format=layout)  # type: ignore[call-overload]  # torch's own stub
     if config.recompute:
         recompute_blocks(network)
+    if device.type == "cuda":
+        torch.backends.cudnn.benchmark = True  # batches of a run have one shape
     wrapped: nn.Module = network
     if sharded:
         for block in network.modules():
