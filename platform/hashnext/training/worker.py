@@ -22,6 +22,7 @@ from hashnext.training.memory import device_memory, require_memory
 from hashnext.training.optimiser import WeightAverage, make_optimiser
 from hashnext.training.parallel import (
     ParallelConfig,
+    average_over_workers,
     distribute,
     restore,
     whole_state,
@@ -140,6 +141,7 @@ class Trainee:
 
     def snapshot(self, state: TrainingState) -> Write:
         """Collect what a checkpoint holds; every worker has to. The first one then writes it."""
+        self._share_statistics()
         model, optimiser = whole_state(self.network, self.stepper.optimiser)
         average = self.stepper.average
         kept = Checkpoint(
@@ -149,9 +151,22 @@ class Trainee:
         return lambda folder: checkpoint.save(folder, kept)
 
     def evaluated(self) -> dict[str, Tensor]:
-        """Whole weights to evaluate; every worker has to ask."""
+        """Whole weights to evaluate, the same on every worker; every one has to ask."""
+        self._share_statistics()
         average = self.stepper.average
         return whole_tensors(average.state if average else self.network.state_dict())
+
+    def _share_statistics(self) -> None:
+        """Batch norms of each worker saw its share only: go on with the mean of their statistics.
+
+        Training does not use them; evaluation, package and all workers then agree on one network.
+        """
+        if self.stepper.world == 1:
+            return
+        floats = {k: b for k, b in self.network.named_buffers() if b.is_floating_point()}
+        average = self.stepper.average
+        averaged = [average.state[name] for name in floats] if average else []
+        average_over_workers([*floats.values(), *averaged])
 
 
 def make_trainee(run: Run, around: Surroundings, device: torch.device) -> Trainee:
