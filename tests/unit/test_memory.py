@@ -89,4 +89,5 @@ def test_a_run_that_cannot_fit_is_refused_with_the_way_out() -> None:
 def test_the_memory_of_a_cpu_worker_is_its_share_of_what_is_free() -> None:
     alone, of_four = (device_memory(torch.device("cpu"), count) for count in (1, 4))
     assert 0 < alone < 1.1 * psutil.virtual_memory().available
+    assert device_memory(torch.device("cpu"), 1, again=True) > alone
     assert of_four == pytest.approx(alone / 4, rel=0.2)  # others allocate meanwhile

@@ -27,6 +27,7 @@ from hashnext.training.parallel import ParallelConfig, recompute_blocks
 from hashnext.training.prefetch import DEPTH
 
 GIB = 1 << 30
+CGROUP = Path("/sys/fs/cgroup")
 WORK_SPACE = 1.15
 """Allowance for what libraries take beside: buffers of convolutions, fragments."""
 
@@ -198,23 +199,37 @@ def _alternatives(
     return found
 
 
-def device_memory(device: torch.device, workers_here: int) -> int:
-    """Bytes free for one of the node's workers: of its GPU, or its share of the node's."""
+def device_memory(device: torch.device, workers_here: int, again: bool = False) -> int:
+    """Bytes for one of the node's workers: of its GPU, or its share of the node's.
+
+    Args:
+        device: the worker's.
+        workers_here: on this node.
+        again: the run goes on after a failure, and what the attempt before held may not have been
+            given back yet: all memory counts, not what is free.
+    """
     if device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(device)
-        return free + torch.cuda.memory_reserved(device)
-    return _node_memory() // workers_here
+        free, total = torch.cuda.mem_get_info(device)
+        return total if again else free + torch.cuda.memory_reserved(device)
+    return (_node_memory if again else _free_memory)() // workers_here
 
 
 def _node_memory() -> int:
-    """Bytes that this machine, or the container that we run in, has left; all where unknown."""
-    found = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    """Bytes of this machine, or of the container that we run in."""
+    whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    with suppress(OSError, ValueError):  # no cgroups of version 2, or no limit
+        return min(whole, int((CGROUP / "memory.max").read_text()))
+    return whole
+
+
+def _free_memory() -> int:
+    """Bytes that they have left; all where that is unknown."""
+    found = [_node_memory()]
     with suppress(OSError, KeyError):  # not Linux
         found.append(1024 * _table(Path("/proc/meminfo"))["MemAvailable:"])
     with suppress(OSError, KeyError, ValueError):  # no cgroups of version 2, or no limit
-        group = Path("/sys/fs/cgroup")
-        limit, used = (int((group / f"memory.{name}").read_text()) for name in ("max", "current"))
-        found.append(limit - used + _table(group / "memory.stat")["inactive_file"])
+        limit, used = (int((CGROUP / f"memory.{name}").read_text()) for name in ("max", "current"))
+        found.append(limit - used + _table(CGROUP / "memory.stat")["inactive_file"])
     return min(found)
 
 
