@@ -19,7 +19,7 @@ from hashnext.training import checkpoint
 from hashnext.training.checkpoint import TrainingState
 from hashnext.training.optimiser import OptimiserConfig, WeightAverage, make_optimiser
 from hashnext.training.parallel import ParallelConfig, distribute, whole_state
-from hashnext.training.prefetch import upload
+from hashnext.training.prefetch import DeviceBatch, upload
 from hashnext.training.step import Stepper
 from hashnext.training.worker import Trainee
 
@@ -43,12 +43,17 @@ def trainer(parallel: ParallelConfig, world: int) -> tuple[torch.nn.Module, Step
     )  # fmt: skip
 
 
+def share(number: int, rank: int, world: int) -> DeviceBatch:
+    """What a worker gets of a batch."""
+    batch = make_batch(IMAGES, seed=number, size=SIZE)
+    return upload(part(batch, np.arange(IMAGES) % world == rank), CPU)
+
+
 def train(stepper: Stepper, rank: int, world: int) -> list[float]:
     """Norms of the gradients of some steps over a worker's share."""
     norms = []
     for number in range(STEPS):
-        batch = make_batch(IMAGES, seed=number, size=SIZE)
-        mine = upload(part(batch, np.arange(IMAGES) % world == rank), CPU)
+        mine = share(number, rank, world)
         norms.append(stepper.step(mine, IMAGES, 1e-3, number * IMAGES).gradient_norm)
     return norms
 
@@ -89,6 +94,7 @@ def worker(rank: int, folder: str) -> None:
             assert all(value["momentum_buffer"].any() for value in momentum["state"].values())
         expected = train(stepper, rank, 2)
         assert train(again.stepper, rank, 2) == pytest.approx(expected, rel=1e-5)
+        assert stepper.losses_alone(share(0, rank, 2)).isfinite().sum() == IMAGES / 2
     distributed.destroy_process_group()
 
 
