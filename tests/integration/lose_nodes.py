@@ -34,9 +34,9 @@ from hashnext.training.workers import WorkersConfig
 NOTICE_S = 60
 IMAGES = 100_000
 """More than the drill takes on any machine."""
-CHECKPOINT_IMAGES = 25 * 32
-"""An odd number of batches: notices are looked for every eight, so that the checkpoint that answers
-one is told from the others for the first 200 batches of an attempt."""
+CHECKPOINT_IMAGES = 50 * 32
+"""So many batches that the one after which a notice is answered is hardly ever among them: that
+checkpoint is told from the others by its images."""
 
 
 @dataclass

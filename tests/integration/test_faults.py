@@ -2,12 +2,13 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ import tyro
 from conftest import Corpus
 from processes import below
 
-from hashnext.cli import TERMINATED
+from hashnext.cli import TERMINATED, USER_ERROR
 from hashnext.hashtags.vocabulary import Vocabulary
 from hashnext.posts.identity import post_keys
 from hashnext.recipes import nano
@@ -28,6 +29,7 @@ from hashnext.registry.store import RunLogger
 from hashnext.shards.ledger import Ledger
 from hashnext.shards.order import Samples
 from hashnext.storage import Folder
+from hashnext.training.checkpoint import load
 from hashnext.training.pretrain import Plan, plan
 from jobs import pretrain
 
@@ -104,6 +106,61 @@ def test_a_killed_run_goes_on_along_the_curve_of_a_whole_one(
             assert ours == pytest.approx(theirs, abs=1e-4)
         else:  # batch norm sees a worker's share of a batch
             assert np.mean(ours) == pytest.approx(np.mean(theirs), rel=0.15)
+
+
+def test_a_loss_that_is_not_finite_ends_a_run_and_names_its_posts(
+    corpus: Corpus, tmp_path: Path
+) -> None:
+    """The first step throws the weights out of range, the second one's loss is not a number."""
+    out = tmp_path / "run"
+    absurd = ["--schedule.base-learning-rate", "1e30", "--checkpoint-images", "32"]
+    ended = subprocess.run(
+        [sys.executable, "-m", *command(corpus, out, 2), *absurd],
+        cwd=REPO, capture_output=True, text=True, timeout=LIMIT_S,
+    )  # fmt: skip
+    assert ended.returncode == USER_ERROR, ended.stdout + ended.stderr[-3000:]
+    assert re.search(r"error: loss is .*(nan|inf).* at image \d+, learning rate", ended.stderr)
+    state = load(out / "run" / max(checkpoints(out))).state
+    assert f"at image {state.images_seen}," in ended.stderr, "the last checkpoint is of this moment"
+    posts = json.loads((out / "offending_posts.json").read_text())
+    planned = plan(nano(), Folder.at(corpus.shards), Vocabulary.load(corpus.vocabulary))
+    ids = pa.array([post["post_id"] for post in posts])
+    assert 1 <= len(posts) <= nano().batch
+    assert {*post_keys(ids).tolist()} <= {*planned.run.training.index.keys.tolist()}
+    assert not (out / "result.json").exists()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own, of 256 MB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=256m", "tmpfs", str(folder)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("no file system can be mounted here: needs Linux and root")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def test_a_full_disk_costs_checkpoints_not_the_run(corpus: Corpus, small_disk: Path) -> None:
+    ballast, out = small_disk / "ballast", small_disk / "run"
+    with ballast.open("wb") as stream:
+        os.posix_fallocate(stream.fileno(), 0, shutil.disk_usage(small_disk).free - (2 << 20))
+    often = [*command(corpus, out, 1), "--checkpoint-images", "64"]
+    job = subprocess.Popen(
+        [sys.executable, "-m", *often], cwd=REPO, stdout=subprocess.PIPE, text=True
+    )
+    assert job.stdout is not None
+    told = []
+    for line in job.stdout:
+        told.append(line)
+        if "warning: no checkpoint at image" in line:
+            ballast.unlink(missing_ok=True)
+    assert job.wait(LIMIT_S) == 0, told
+    assert sum("No space left on device" in line for line in told) >= 1, told
+    assert json.loads((out / "result.json").read_text())["counts"]["samples"] == 960
+    newest = max(checkpoints(out))
+    assert load(out / "run" / newest).state.images_seen == 960
 
 
 def command(corpus: Corpus, out: Path, workers: int) -> list[str]:

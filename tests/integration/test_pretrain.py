@@ -1,13 +1,16 @@
 """Pretraining under Ray Train: it learns, it continues, two workers do what one does."""
 
 import json
+import re
 import shutil
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import ray
 import torch
 from conftest import Corpus
 
@@ -21,11 +24,14 @@ from hashnext.registry.package import ModelPackage
 from hashnext.registry.store import RunLogger, connect
 from hashnext.settings import tracking_uri
 from hashnext.storage import Folder
+from hashnext.training.board import open_board
 from hashnext.training.checkpoint import load
-from hashnext.training.local import LocalSurroundings
+from hashnext.training.heartbeat import Heartbeat
+from hashnext.training.local import LocalSurroundings, run_locally
 from hashnext.training.loss import LossConfig
 from hashnext.training.pretrain import plan
-from hashnext.training.worker import make_trainee
+from hashnext.training.surroundings import RaySurroundings
+from hashnext.training.worker import Stopped, make_trainee, work
 from hashnext.training.workers import WorkersConfig
 from jobs.pretrain import CURVES, EXPERIMENT, MLFLOW_RUN, Pretrain, main
 
@@ -112,6 +118,61 @@ def test_curves_are_in_mlflow(trained: tuple[Path, dict[str, Any]]) -> None:
         "precision_at_1",
         "recall_at_5",
     } <= set(run.data.metrics)
+
+
+def test_the_best_checkpoint_is_kept_beside_the_latest(
+    trained: tuple[Path, dict[str, Any]],
+) -> None:
+    run = trained[0] / "run"
+    record = json.loads((run / "best" / "best.json").read_text())
+    found = {load(folder).state.images_seen for folder in run.glob("checkpoint_2*")}
+    assert load(run / "best").state.images_seen == record["images_seen"]
+    assert found == {640, 1280}
+
+
+class Impatient(LocalSurroundings):
+    """Wants the run to end once the held-out posts are being predicted; keeps what is said."""
+
+    held_out = False
+    said = ""
+
+    def say(self, text: str) -> None:
+        self.said += text
+
+    def progress(self, images_seen: int, note: str) -> None:
+        self.held_out = "held-out" in note
+
+    def stopping(self) -> bool:
+        return self.held_out
+
+
+def test_a_run_told_to_end_while_it_predicts_ends_and_continues(
+    corpus: Corpus, tmp_path: Path
+) -> None:
+    planned = plan(small(64), Folder.at(corpus.shards), Vocabulary.load(corpus.vocabulary))
+    around = Impatient(tmp_path, 1)
+    assert work(planned.run, around, None) == Stopped(64)
+    parts = ("memory", "weights", "gradients", "optimiser", "activations", "GiB$")
+    assert re.match(r".* \d.*".join(parts), around.said), "the estimate, before the start"
+    latest = around.latest()
+    assert latest is not None
+    outcome, _ = run_locally(planned.run, tmp_path)
+    assert outcome.held_out is not None
+    assert outcome.ledger == load(latest).state.ledger.digest
+
+
+def test_every_worker_learns_that_the_run_shall_end(ray_session: None, tmp_path: Path) -> None:
+    board = open_board(Folder.at(tmp_path))
+    workers = [
+        RaySurroundings(board, Heartbeat(90), rank=rank, world=2, neighbours=2, threads=1)
+        for rank in range(2)
+    ]
+    assert not any(worker.stopping() for worker in workers)
+    ray.get(board.stop.remote())
+    workers[0].progress(64, "predicting held-out hashtags")
+    deadline = time.monotonic() + 30
+    while not all([worker.stopping() for worker in workers]):  # noqa: C419 - each has to ask
+        assert time.monotonic() < deadline
 
 
 def test_the_same_command_again_does_nothing(

@@ -88,6 +88,7 @@ FORMS: dict[str, Callable[[State], Any]] = {
     "model": lambda state: {"model": state},
     "parallel": lambda state: {"state_dict": {f"module.{n}": t for n, t in state.items()}},
     "compiled": lambda state: {f"module._orig_mod.{n}": t for n, t in state.items()},
+    "compiled before wrapped": lambda state: {f"_orig_mod.module.{n}": t for n, t in state.items()},
     "from before 0.4.1": without_counters,
     "double": lambda state: {
         n: t.double() if t.is_floating_point() else t for n, t in state.items()

@@ -1,6 +1,7 @@
 """The loop: half a run and its other half are a run; it stops when told; it survives bad luck."""
 
 import itertools
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -138,3 +139,28 @@ def test_what_is_reported(tmp_path: Path) -> None:
     assert 0 < last["step_p50_s"] <= last["step_p95_s"]
     assert last["tflops"] == pytest.approx(last["images_per_s"] * 1e-6)
     assert last["learning_rate"] > 0
+
+
+def test_a_step_is_timed_without_the_wait_for_its_data(tmp_path: Path) -> None:
+    def slow() -> Iterator[DeviceBatch]:
+        for batch in batches_from(0, config()):
+            time.sleep(0.2)
+            yield batch
+
+    around = Told(tmp_path)
+    attempt(config(), around, slow())
+    last = around.reports[-1]
+    assert last["step_p50_s"] < 0.1
+    assert last["data_wait"] > 0.5
+
+
+def test_a_broken_checkpoint_gives_way_to_that_of_the_same_moment(tmp_path: Path) -> None:
+    first, second = Told(tmp_path), Told(tmp_path)
+    attempt(config(), first)
+    latest = first.latest()
+    assert latest is not None
+    (latest / checkpoint.STATE).write_bytes(b"")
+    assert first.latest() is None
+    done, _, _ = attempt(config(), second)
+    assert done
+    assert second.latest() == latest

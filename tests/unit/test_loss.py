@@ -7,6 +7,7 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from hashnext.errors import ConfigError
+from hashnext.models.activation import Activation
 from hashnext.training.loss import (
     LossConfig,
     Targets,
@@ -107,3 +108,22 @@ def test_targets_of_some_rows() -> None:
 def test_bad_settings_name_key_and_value() -> None:
     with pytest.raises(ConfigError, match=r"loss\.label-smoothing = 1"):
         LossConfig(label_smoothing=1)
+
+
+@pytest.mark.parametrize("kind", ["softmax", "sigmoid"])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_the_floor_of_mixed_targets_is_the_entropy_of_the_mixture(
+    kind: Activation, smoothing: float
+) -> None:
+    config = LossConfig(kind=kind, label_smoothing=smoothing)
+    ours = Targets(torch.tensor([0, 2, 3]), torch.tensor([0, 3, 1]))
+    theirs = Targets(torch.tensor([0, 1, 3]), torch.tensor([3, 1, 2]))  # two labels in common
+    one = 1.0 if kind == "sigmoid" else 0.5
+    own = torch.tensor([[one, 0, 0, one, 0], [0, 1, 0, 0, 0]])
+    partner = torch.tensor([[0, 0, 0, 1, 0], [0, one, one, 0, 0]])
+    target = (1 - smoothing) * (0.3 * own + 0.7 * partner)
+    target = target + (smoothing / 5 if kind == "softmax" else smoothing / 2)
+    expected = torch.special.entr(target).sum(1)
+    if kind == "sigmoid":
+        expected = expected + torch.special.entr(1 - target).sum(1)
+    torch.testing.assert_close(target_entropy(config, ours, 5, theirs, 0.3), expected)

@@ -14,21 +14,23 @@ from torch import distributed, multiprocessing
 from hashnext.models.preprocess import Preprocess
 from hashnext.models.resnext import build
 from hashnext.recipes import nano
+from hashnext.shards.ledger import Ledger
+from hashnext.training import checkpoint
+from hashnext.training.checkpoint import TrainingState
 from hashnext.training.optimiser import OptimiserConfig, WeightAverage, make_optimiser
-from hashnext.training.parallel import (
-    ParallelConfig,
-    distribute,
-    restore,
-    whole_state,
-    whole_tensors,
-)
-from hashnext.training.prefetch import upload
+from hashnext.training.parallel import ParallelConfig, distribute, whole_state
+from hashnext.training.prefetch import DeviceBatch, upload
 from hashnext.training.step import Stepper
+from hashnext.training.worker import Trainee
 
 SIZE, IMAGES, STEPS = 32, 16, 2
 CONFIG = replace(
     nano(), bf16=False, optimiser=OptimiserConfig(clip_norm=1.0, average_images=16, accumulate=2)
 )
+LAYOUTS = {
+    "replicate": ParallelConfig(), "shard": ParallelConfig(layout="shard"),
+    "shard-recompute": ParallelConfig(layout="shard", recompute=True),
+}  # fmt: skip
 
 
 def trainer(parallel: ParallelConfig, world: int) -> tuple[torch.nn.Module, Stepper]:
@@ -41,12 +43,17 @@ def trainer(parallel: ParallelConfig, world: int) -> tuple[torch.nn.Module, Step
     )  # fmt: skip
 
 
+def share(number: int, rank: int, world: int) -> DeviceBatch:
+    """What a worker gets of a batch."""
+    batch = make_batch(IMAGES, seed=number, size=SIZE)
+    return upload(part(batch, np.arange(IMAGES) % world == rank), CPU)
+
+
 def train(stepper: Stepper, rank: int, world: int) -> list[float]:
     """Norms of the gradients of some steps over a worker's share."""
     norms = []
     for number in range(STEPS):
-        batch = make_batch(IMAGES, seed=number, size=SIZE)
-        mine = upload(part(batch, np.arange(IMAGES) % world == rank), CPU)
+        mine = share(number, rank, world)
         norms.append(stepper.step(mine, IMAGES, 1e-3, number * IMAGES).gradient_norm)
     return norms
 
@@ -61,36 +68,69 @@ def test_recomputed_blocks_give_the_same_weights_and_statistics() -> None:
 
 
 def worker(rank: int, folder: str) -> None:
-    """Trains replicas and shards, and goes on from their saved states."""
+    """Trains replicas, shards and shards of blocks that recompute; goes on from saved states."""
+    torch.set_num_threads(1)  # the other worker has the other core
     distributed.init_process_group(
         "gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2
     )
-    for layout in ("replicate", "shard"):
-        network, stepper = trainer(ParallelConfig(layout=layout), 2)  # type: ignore[arg-type]
-        norms = train(stepper, rank, 2)
-        assert stepper.average is not None
-        average = whole_tensors(stepper.average.state)
-        model, optimiser = whole_state(network, stepper.optimiser)
+    for name, parallel in LAYOUTS.items():
+        network, stepper = trainer(parallel, 2)
+        assert stepper.optimiser.defaults["foreach"] == (parallel.layout == "shard")
+        norms, trainee = train(stepper, rank, 2), Trainee(network, stepper)
+        own = {key: value.clone() for key, value in network.named_buffers()}
+        evaluated = trainee.evaluated()
+        write = trainee.snapshot(TrainingState(0, Ledger.empty(4)))
         if rank == 0:
-            torch.save((norms, model, optimiser, average), f"{folder}/{layout}.pt")
+            Path(f"{folder}/{name}").mkdir()
+            write(Path(f"{folder}/{name}"))
+        torch.save((norms, own, evaluated), f"{folder}/{name}-{rank}.pt")
         distributed.barrier()
-        _, model, optimiser, average = torch.load(f"{folder}/{layout}.pt")
-        again, continued = trainer(ParallelConfig(layout=layout), 2)  # type: ignore[arg-type]
-        restore(again, continued.optimiser, model, optimiser)
-        continued.average.restore(average)  # type: ignore[union-attr]
-        assert train(continued, rank, 2) == pytest.approx(train(stepper, rank, 2), rel=1e-5)
+        saved = checkpoint.load(Path(f"{folder}/{name}"))
+        again = Trainee(*trainer(parallel, 2))
+        again.continue_from(saved)
+        _, momentum = whole_state(again.network, again.stepper.optimiser)
+        if rank == 0:  # only the first worker is told, where there are shards
+            torch.testing.assert_close(momentum["state"], saved.optimiser["state"], rtol=0, atol=0)
+            assert all(value["momentum_buffer"].any() for value in momentum["state"].values())
+        expected = train(stepper, rank, 2)
+        assert train(again.stepper, rank, 2) == pytest.approx(expected, rel=1e-5)
+        assert stepper.losses_alone(share(0, rank, 2)).isfinite().sum() == IMAGES / 2
     distributed.destroy_process_group()
 
 
-def test_shards_compute_what_replicas_do(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What two workers, each with its own share of the images, leave of each layout."""
+    folder = tmp_path_factory.mktemp("workers")
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
-    multiprocessing.spawn(worker, (str(tmp_path),), nprocs=2)
-    replicas, shards = (load(tmp_path, layout) for layout in ("replicate", "shard"))
+    multiprocessing.spawn(worker, (str(folder),), nprocs=2)
+    return folder
+
+
+@pytest.mark.parametrize("layout", ["shard", "shard-recompute"])
+def test_shards_compute_what_replicas_do(trained: Path, layout: str) -> None:
+    replicas, shards = left(trained, "replicate", 0), left(trained, layout, 0)
     assert shards[0] == pytest.approx(replicas[0], rel=1e-3)
-    for whole in (1, 3):  # weights, and their average
-        for name, value in replicas[whole].items():
-            torch.testing.assert_close(shards[whole][name], value, rtol=1e-3, atol=1e-5, msg=name)
+    pair = [checkpoint.load(trained / name) for name in ("replicate", layout)]
+    for ours, theirs in ((pair[0].model, pair[1].model), (pair[0].average, pair[1].average)):
+        assert ours is not None
+        assert theirs is not None
+        for name in dict(build(CONFIG.model, LABELS).named_parameters()):
+            torch.testing.assert_close(theirs[name], ours[name], rtol=1e-3, atol=1e-5, msg=name)
 
 
-def load(folder: Path, layout: str) -> Any:
-    return torch.load(folder / f"{layout}.pt")
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_workers_evaluate_the_network_that_is_kept(trained: Path, layout: str) -> None:
+    """Also its batch-norm statistics, which no two workers had alike."""
+    (_, own, first), (_, others, second) = (left(trained, layout, rank) for rank in (0, 1))
+    kept = checkpoint.load(trained / layout)
+    assert not torch.equal(own["bn1.running_mean"], others["bn1.running_mean"])
+    both = (own["bn1.running_mean"] + others["bn1.running_mean"]) / 2
+    torch.testing.assert_close(kept.model["bn1.running_mean"], both)
+    for name, value in first.items():
+        assert torch.equal(value, second[name]), name
+        assert torch.equal(value, kept.evaluated[name]), name
+
+
+def left(folder: Path, layout: str, rank: int) -> Any:
+    return torch.load(folder / f"{layout}-{rank}.pt")

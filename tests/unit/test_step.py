@@ -1,5 +1,6 @@
 """One step: pieces add up, clipping clips, averages average, some weights go without decay."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -7,12 +8,14 @@ import torch
 from flat_model import CPU, LABELS, config, flat_stepper, make_batch
 
 from hashnext.errors import ConfigError
+from hashnext.models.preprocess import Preprocess
 from hashnext.models.resnext import build
 from hashnext.recipes import nano
 from hashnext.training.augment import AugmentConfig
 from hashnext.training.loss import LossConfig
 from hashnext.training.optimiser import OptimiserConfig, WeightAverage, make_optimiser
 from hashnext.training.prefetch import upload
+from hashnext.training.step import Stepper
 
 BATCH = upload(make_batch(8), CPU)
 MIXED = AugmentConfig(mixup=1.0)
@@ -81,3 +84,36 @@ def test_bad_settings_name_key_and_value() -> None:
         OptimiserConfig(clip_norm=-1)
     with pytest.raises(ConfigError, match=r"optimiser\.accumulate = 0"):
         OptimiserConfig(accumulate=0)
+
+
+def test_the_floor_is_that_of_the_mixed_targets() -> None:
+    plain, mixed = (
+        flat_stepper(config(augment=augment)).step(BATCH, 8, 0.0, 0)
+        for augment in (AugmentConfig(), MIXED)
+    )
+    assert plain.floor == pytest.approx(8 * math.log(2))  # two labels an image
+    assert plain.floor < mixed.floor < mixed.loss
+
+
+def test_one_image_that_is_not_finite_is_told_from_those_it_spoils() -> None:
+    """Batch norm makes all losses NaN, and neither weights nor statistics take any of it."""
+    torch.manual_seed(0)
+    settings = config(optimiser=OptimiserConfig(accumulate=2, average_images=8))
+    network = build(settings.model, LABELS).to(memory_format=torch.channels_last)
+    stepper = Stepper(
+        network, make_optimiser(network, settings.optimiser), Preprocess(size=32), CPU, settings,
+        average=WeightAverage(network, 8),
+    )  # fmt: skip
+    batch = upload(make_batch(8, size=32), CPU)
+    images = batch.images.float()
+    images[3, 0, 0, 0] = float("nan")
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    spoilt = replace(batch, images=images)
+    step = stepper.step(spoilt, 8, 0.1, 0)
+    assert not math.isfinite(step.gradient_norm)
+    assert step.losses.isnan().sum() == 4, "its piece of the batch"
+    assert stepper.losses_alone(spoilt).isnan().nonzero().tolist() == [[3]]
+    assert network.training
+    for state in (network.state_dict(), stepper.average.state):  # type: ignore[union-attr]
+        for name, value in before.items():
+            assert torch.equal(state[name], value), name

@@ -5,21 +5,24 @@ import sys
 
 import pytest
 
+from hashnext.errors import ConfigError
 from hashnext.models.resnext import ResNeXtConfig
-from hashnext.training.heartbeat import STALLED
+from hashnext.training.heartbeat import KEEP_S, STALLED
 from hashnext.training.watch import Window, training_flops
+from hashnext.training.workers import WorkersConfig
 
 HANG = """
-import time
+import sys, time
 from hashnext.training.heartbeat import Heartbeat
 
-heart = Heartbeat(0.4)
+heart = Heartbeat(0.4, start_s=1.2, keep_s=1.2)
 with heart.watched():
+    time.sleep(60 if sys.argv[1] == "start" else 0.8)
     for _ in range(8):
         heart.beat()
         time.sleep(0.1)
     with heart.waiting():
-        time.sleep(0.8)
+        time.sleep(60 if sys.argv[1] == "checkpoint" else 0.8)
     print("slow but going", flush=True)
     time.sleep(60)
 """
@@ -42,9 +45,22 @@ def test_operations_of_resnext_50() -> None:
     assert found == pytest.approx(3 * 2 * multiply_adds, rel=0.01)
 
 
-def test_a_worker_that_hangs_is_ended_and_shows_where() -> None:
-    done = subprocess.run([sys.executable, "-c", HANG], capture_output=True, text=True, timeout=60)
+@pytest.mark.parametrize(
+    ("phase", "limit", "line"),
+    [("start", "1.2", 7), ("checkpoint", "1.2", 12), ("step", "0.4", 14)],
+)
+def test_a_worker_that_hangs_is_ended_and_shows_where(phase: str, limit: str, line: int) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", HANG, phase], capture_output=True, text=True, timeout=60
+    )
     assert done.returncode == STALLED
-    assert done.stdout == "slow but going\n"
-    assert "no progress for 0.4 s" in done.stderr
-    assert 'File "<string>", line 13' in done.stderr
+    assert done.stdout == ("slow but going\n" if phase == "step" else "")
+    assert f"no progress for {limit} s" in done.stderr
+    assert f'File "<string>", line {line}' in done.stderr
+
+
+def test_by_default_no_phase_but_the_first_outlasts_two_minutes() -> None:
+    workers = WorkersConfig()
+    assert max(workers.stall_s, KEEP_S) <= 120
+    with pytest.raises(ConfigError, match=r"workers\.start-s = 0"):
+        WorkersConfig(start_s=0)

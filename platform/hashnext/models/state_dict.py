@@ -20,7 +20,7 @@ HEAD = ("fc.weight", "fc.bias", REDUCE)
 WRAPPERS = ("state_dict", "model_state_dict", "model")
 """Keys under which training programs keep the state dict in their checkpoints."""
 PREFIXES = ("module.", "_orig_mod.")
-"""What DistributedDataParallel and torch.compile put before every name."""
+"""What DistributedDataParallel and torch.compile put before every name, in either order."""
 _BLOCK = re.compile(r"layer([1-4])\.(\d+)\.")
 
 
@@ -33,9 +33,8 @@ def plain(loaded: object) -> dict[str, Tensor]:
         DataError: there is none.
     """
     names = _unwrapped(loaded)
-    for prefix in PREFIXES:
-        if all(name.startswith(prefix) for name in names):
-            names = {name.removeprefix(prefix): value for name, value in names.items()}
+    while prefix := next((p for p in PREFIXES if all(n.startswith(p) for n in names)), None):
+        names = {name.removeprefix(prefix): value for name, value in names.items()}
     state = {name: _single(value) for name, value in names.items()}
     for name in [name for name in state if name.endswith(".running_var")]:
         counter = name.removesuffix("running_var") + "num_batches_tracked"

@@ -24,7 +24,7 @@ class Board:
 
     def __init__(self, trained: int) -> None:
         self.state, self.trained = (0, ""), trained
-        self.stopping, self.warnings = False, list[str]()
+        self.stopping, self.news = False, list[str]()
 
     def update(self, done: int, note: str) -> bool:
         """Overwrite the progress; an attempt begins with where it starts. True: please stop."""
@@ -33,9 +33,13 @@ class Board:
         self.state = (done, note)
         return self.stopping
 
-    def warn(self, text: str) -> None:
-        """Have the driver print a warning."""
-        self.warnings.append(text)
+    def say(self, text: str) -> None:
+        """Have the driver print a line."""
+        self.news.append(text)
+
+    def asked(self) -> bool:
+        """True: please stop."""
+        return self.stopping
 
     def stop(self) -> None:
         """Ask the workers to keep a checkpoint and end."""
@@ -43,9 +47,9 @@ class Board:
 
     def read(self) -> tuple[int, str, int, list[str]]:
         """Images seen, what is said of them, images trained on by all attempts together, and the
-        warnings since the last reading."""
-        warnings, self.warnings = self.warnings, []
-        return (*self.state, self.trained, warnings)
+        lines to print since the last reading."""
+        news, self.news = self.news, []
+        return (*self.state, self.trained, news)
 
 
 def open_board(out: Folder) -> Any:
@@ -72,10 +76,10 @@ def watching(board: Any, meter: Meter, out: Folder, stop: threading.Event) -> It
         nonlocal written
         if stop.is_set():
             ray.get(board.stop.remote())
-        images, note, trained, warnings = ray.get(board.read.remote())
+        images, note, trained, news = ray.get(board.read.remote())
         meter.update(images, note)
-        for text in warnings:
-            print(f"warning: {text}", flush=True)
+        for text in news:
+            print(text, flush=True)
         if trained != written:
             out.write_json(PROGRESS, {"images_trained": trained})
             written = trained

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 
 from hashnext.background import repeating
 
-PATIENCE = 10
-"""A first step, which may wait for actors and compile, and writing a checkpoint may take so many
-times the limit."""
+START_S = 300.0
+"""What a first step may take, which waits for actors to start and may compile."""
+KEEP_S = 120.0
+"""What writing a checkpoint may take."""
 STALLED = 86
 """Exit status of a worker that stood still."""
 
@@ -26,9 +27,12 @@ class Heartbeat:
     """
 
     limit_s: float
+    """What a step may take."""
+    start_s: float = START_S
+    keep_s: float = KEEP_S
     beats: int = 0
     patient: bool = False
-    """What is being done may take longer than a step."""
+    """A checkpoint is being written."""
     last: float = field(default_factory=time.monotonic)
 
     def beat(self) -> None:
@@ -36,14 +40,16 @@ class Heartbeat:
         self.beats, self.last = self.beats + 1, time.monotonic()
 
     @property
-    def overdue(self) -> bool:
-        """True when the next beat should have come."""
-        patience = PATIENCE if self.patient or self.beats < 2 else 1
-        return time.monotonic() - self.last > self.limit_s * patience
+    def allowed_s(self) -> float:
+        """What the present phase may take; never less than a step."""
+        if self.patient:
+            return max(self.limit_s, self.keep_s)
+        return max(self.limit_s, self.start_s) if self.beats < 2 else self.limit_s
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
-        """Be patient while the block runs; its end is a beat."""
+        """While the block runs, a checkpoint is written; its end is a beat."""
+        self.beat()
         self.patient = True
         try:
             yield
@@ -59,7 +65,8 @@ class Heartbeat:
             yield
 
     def _check(self) -> None:
-        if self.overdue:
-            print(f"no progress for {self.limit_s:g} s; giving up", file=sys.stderr)
+        allowed_s = self.allowed_s
+        if time.monotonic() - self.last > allowed_s:
+            print(f"no progress for {allowed_s:g} s; giving up", file=sys.stderr)
             faulthandler.dump_traceback(sys.stderr)
             os._exit(STALLED)

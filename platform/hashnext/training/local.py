@@ -45,8 +45,10 @@ class LocalSurroundings:
         try:
             aside.mkdir(parents=True)
             write(aside)
+            target = self.folder / f"{PREFIX}{int(metrics['images_seen']):012d}"
+            shutil.rmtree(target, ignore_errors=True)  # a broken one: the run went on from another
             earlier = list(self.folder.glob(f"{PREFIX}*"))
-            aside.rename(self.folder / f"{PREFIX}{int(metrics['images_seen']):012d}")
+            aside.rename(target)
         except OSError as error:
             print(f"warning: {self.folder}: no checkpoint ({error})", file=sys.stderr)
             return False
@@ -56,6 +58,13 @@ class LocalSurroundings:
 
     def progress(self, images_seen: int, note: str) -> None:
         """A trial's progress is not shown; the sweep's is."""
+
+    def say(self, text: str) -> None:
+        """A trial says nothing."""
+
+    def stopping(self) -> bool:
+        """Nobody asks a trial to stop."""
+        return False
 
     def wish(self) -> Wish:
         """Nobody asks a trial to stop; Ray Tune ends its process."""

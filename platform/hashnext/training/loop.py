@@ -63,6 +63,12 @@ class Surroundings(Protocol):
     def progress(self, images_seen: int, note: str) -> None:
         """Show how far the run is; an attempt begins with an empty note."""
 
+    def say(self, text: str) -> None:
+        """Tell the user."""
+
+    def stopping(self) -> bool:
+        """Whether this worker knows that the run shall end; asked where there are no steps."""
+
     def wish(self) -> Wish:
         """What is wanted; all workers ask before every step, and the wish of one counts for all."""
 
@@ -74,7 +80,8 @@ class NotFinite(DataError):  # noqa: N818 - an outcome, with the posts behind it
     """The loss or its gradient is infinite or not a number.
 
     Attributes:
-        keys: of the posts whose own loss is not finite; of the whole batch, where all are.
+        keys: of the posts whose loss is not finite when each is tried alone, with the statistics
+            from before the step in place of the batch's; of the whole batch, where there is none.
     """
 
     def __init__(self, message: str, keys: list[int]) -> None:
@@ -105,7 +112,8 @@ class Loop:
             Whether it came to the end; False when it was told to stop.
 
         Raises:
-            NotFinite: the loss or its gradient; the weights are those before the step.
+            NotFinite: the loss or its gradient; the gradient, which is not finite either where a
+                loss is not a number, leaves weights and statistics as before the step.
             DataError: nothing could be read for a whole batch.
             StateError: the last checkpoint could not be written.
         """
@@ -114,9 +122,10 @@ class Loop:
         while state.images_seen < self.config.schedule.images:
             started = time.perf_counter()
             batch = next(batches)
-            window.waited_s += time.perf_counter() - started
+            arrived = time.perf_counter()
+            window.waited_s += arrived - started
             wish = self._advance(batch, state, window)
-            window.steps_s.append(time.perf_counter() - started)
+            window.steps_s.append(time.perf_counter() - arrived)
             if self._report(window, state, wish):
                 window = Window(self.flops)
             if wish is Wish.STOP:
@@ -165,8 +174,11 @@ class Loop:
     def _not_finite(
         self, batch: DeviceBatch, step: Step, loss: float, rate: float, state: TrainingState
     ) -> NotFinite:
-        """What went wrong, and with which posts; every worker asks."""
-        bad = ~np.isfinite(step.losses.cpu().numpy())
+        """What went wrong, and with which posts; every worker asks.
+
+        In the step, batch norm spreads what is wrong with one image over all: each is tried alone.
+        """
+        bad = ~np.isfinite(self.stepper.losses_alone(batch).cpu().numpy())
         found = self.around.gather((batch.host.keys[bad].tolist(), batch.host.keys.tolist()))
         bad_keys = [key for bad, _ in found for key in bad]
         all_keys = [key for _, keys in found for key in keys]

@@ -6,7 +6,6 @@ paper's alternative is a logistic loss for each label on its own. Labels come as
 there is never a dense (N, V) array of targets.
 """
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -108,7 +107,10 @@ def sigmoid_loss(logits: Tensor, offsets: Tensor, labels: Tensor, smoothing: flo
     return log_partition(logits, "sigmoid") - aimed
 
 
-def target_entropy(config: LossConfig, targets: Targets, num_labels: int) -> Tensor:
+def target_entropy(
+    config: LossConfig, targets: Targets, num_labels: int, partners: Targets | None = None,
+    own: float = 1.0,
+) -> Tensor:  # fmt: skip
     """What no network gets below: float32 (N,).
 
     Loss minus this is the Kullback-Leibler divergence of the prediction from the target, which
@@ -118,20 +120,29 @@ def target_entropy(config: LossConfig, targets: Targets, num_labels: int) -> Ten
         config: the loss.
         targets: of N images.
         num_labels: V.
+        partners: of the N images that these are mixed with, if they are.
+        own: share of `targets` in the mixed target.
     """
     s, count = config.label_smoothing, len(targets.offsets) - 1
-    if config.kind == "sigmoid":
-        return torch.full(
-            (count,), num_labels * _binary_entropy(s / 2), device=targets.labels.device
-        )
+    softmax = config.kind == "softmax"
+    image, labels, shares = _assigned(targets, softmax)
+    if partners is not None:
+        theirs = _assigned(partners, softmax)
+        places = torch.cat([image * num_labels + labels, theirs[0] * num_labels + theirs[1]])
+        # a label of both is one of the mixture
+        places, same = places.unique(return_inverse=True)  # type: ignore[no-untyped-call]
+        both = torch.cat([own * shares, (1 - own) * theirs[2]])
+        image, shares = places // num_labels, both.new_zeros(len(places)).index_add(0, same, both)
+    least = shares.new_tensor(s / num_labels if softmax else s / 2)
+    entropy = torch.special.entr if softmax else _binary_entropy
+    more = entropy((1 - s) * shares + least) - entropy(least)
+    return (num_labels * entropy(least)).repeat(count).index_add(0, image, more)
+
+
+def _assigned(targets: Targets, shared: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """Image, label and share of each assignment; a label on its own has all of its target."""
     image, shares = _shares(targets.offsets, targets.labels, targets.weights)
-    least = s / num_labels
-    aimed = (1 - s) * shares + least
-    entropy = shares.new_zeros(count).index_add(0, image, -aimed * aimed.log())
-    if s:
-        others = num_labels - (targets.offsets[1:] - targets.offsets[:-1])
-        entropy = entropy - others * least * math.log(least)
-    return entropy
+    return image, targets.labels, shares if shared else torch.ones_like(shares)
 
 
 def _shares(offsets: Tensor, labels: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -147,5 +158,6 @@ def _image_of(offsets: Tensor) -> Tensor:
     return torch.repeat_interleave(torch.arange(len(counts), device=offsets.device), counts)
 
 
-def _binary_entropy(p: float) -> float:
-    return -p * math.log(p) - (1 - p) * math.log(1 - p) if p else 0.0
+def _binary_entropy(p: Tensor) -> Tensor:
+    entropy: Tensor = torch.special.entr(p) + torch.special.entr(1 - p)
+    return entropy

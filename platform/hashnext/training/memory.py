@@ -1,23 +1,33 @@
 """What a training step needs of a device's memory, worked out before it starts.
 
-Weights, gradients, momentum and average are counted; activations are those that autograd really
-keeps for the backward pass, found by running it on tensors without contents.
+Weights, gradients, momentum and average are counted; the rest is the most that is alive at a time
+in a forward and a backward pass, found by running both on tensors without contents.
 """
 
 import os
+import weakref
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, UntypedStorage, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torchvision.models.resnet import Bottleneck
 
 from hashnext.config import PretrainConfig
 from hashnext.errors import ConfigError
-from hashnext.models.resnext import build
+from hashnext.models.resnext import ResNeXtConfig, build
 from hashnext.training.parallel import ParallelConfig, recompute_blocks
+from hashnext.training.prefetch import DEPTH
 
 GIB = 1 << 30
+CGROUP = Path("/sys/fs/cgroup")
 WORK_SPACE = 1.15
 """Allowance for what libraries take beside: buffers of convolutions, fragments."""
 
@@ -27,57 +37,118 @@ class Memory:
     """Bytes on one device at the peak of a step."""
 
     weights: int
-    """Weights, gradients, momentum, and the average if there is one."""
+    gradients: int
+    optimiser: int
+    """Momentum, and the average of the weights if there is one."""
+    gathered: int
+    """Where the network is sharded: weights and gradients of the blocks at work, whole."""
     activations: int
-    """What the backward pass needs of a worker's share of a batch, and the batch itself."""
+    """The most of anything else during a worker's piece of a batch, and its batches."""
 
     @property
     def total(self) -> int:
         """With an allowance for the libraries."""
-        return int((self.weights + self.activations) * WORK_SPACE)
+        parts = self.weights + self.gradients + self.optimiser + self.gathered + self.activations
+        return int(parts * WORK_SPACE)
+
+    def __str__(self) -> str:
+        parts = {
+            "weights": self.weights, "gradients": self.gradients, "optimiser": self.optimiser,
+            **({"gathered shards": self.gathered} if self.gathered else {}),
+            "activations": self.activations,
+        }  # fmt: skip
+        told = ", ".join(f"{name} {size / GIB:.2f}" for name, size in parts.items())
+        return f"{self.total / GIB:.2f} GiB ({told}, and {WORK_SPACE - 1:.0%} for libraries)"
 
 
 def estimate(
     config: PretrainConfig, parallel: ParallelConfig, num_labels: int, world: int
 ) -> Memory:
     """Memory of one of `world` workers."""
-    share = -(-config.batch // (world * config.optimiser.accumulate))
+    share = -(-config.batch // world)
+    piece, size = -(-share // config.optimiser.accumulate), config.stream.size
+    working = _peak(config.model, num_labels, piece, size, config.bf16, parallel.recompute)
+    with torch.device("meta"):
+        network = build(config.model, num_labels)
+    weights, spread, gathered = _bytes(network), 1, 0
+    if parallel.layout == "shard" and world > 1:
+        spread, gathered = world, 2 * _whole_at_a_time(network)
+    copies = 2 if config.optimiser.average_images else 1
+    batches = (1 + DEPTH) * share * size**2 * 3  # uint8, those on the device ahead of time too
+    return Memory(
+        weights // spread, weights // spread, copies * weights // spread, gathered,
+        working + batches,
+    )  # fmt: skip
+
+
+def _bytes(module: nn.Module) -> int:
+    return sum(4 * p.numel() for p in module.parameters())
+
+
+def _whole_at_a_time(network: nn.Module) -> int:
+    """Bytes of weights that FSDP2 gathers: stem and head throughout, a block and the next one."""
+    blocks = sorted(_bytes(m) for m in network.modules() if isinstance(m, Bottleneck))
+    return _bytes(network) - sum(blocks) + sum(blocks[-2:])
+
+
+@lru_cache(maxsize=32)
+def _peak(
+    model: ResNeXtConfig, num_labels: int, images: int, size: int, bf16: bool, recompute: bool
+) -> int:
+    """Most bytes alive at a time in a step over some images, weights and their gradients apart."""
+    alive = _Alive()
     with FakeTensorMode():
-        network = build(config.model, num_labels).train()
-        if parallel.recompute:
+        network = build(model, num_labels).train()
+        if recompute:
             recompute_blocks(network)
-        weights = sum(4 * p.numel() for p in network.parameters())
-        of_two, of_three = (_kept_for_backward(network, config, images) for images in (2, 3))
-    copies = 4 if config.optimiser.average_images else 3
-    spread = world if parallel.layout == "shard" else 1
-    images = -(-config.batch // world) * config.stream.size**2 * 3
-    kept = of_two + (share - 2) * (of_three - of_two)  # weights cast to bfloat16 do not grow
-    return Memory(weights * copies // spread, kept + images)
+        for parameter in network.parameters():
+            parameter.register_post_accumulate_grad_hook(_forget_gradient)
+        with alive, torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            logits = network(torch.empty(images, size, size, 3).permute(0, 3, 1, 2))
+            torch.logsumexp(logits.float(), 1).sum().backward()  # type: ignore[no-untyped-call]
+    return alive.most
 
 
-def _kept_for_backward(network: torch.nn.Module, config: PretrainConfig, images: int) -> int:
-    """Bytes that autograd keeps of a step over some images, weights apart."""
-    own = {_storage(p) for p in network.parameters()} | {_storage(b) for b in network.buffers()}
-    kept: dict[int, int] = {}
-
-    def pack(tensor: Tensor) -> Tensor:
-        if _storage(tensor) not in own:
-            kept[_storage(tensor)] = tensor.untyped_storage().nbytes()
-        return tensor
-
-    size = config.stream.size
-    pixels = torch.empty(images, 3, size, size).contiguous(memory_format=torch.channels_last)
-    with (
-        torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor),
-        torch.autocast("cpu", torch.bfloat16, enabled=config.bf16),
-    ):
-        logits = network(pixels)
-        result = torch.logsumexp(logits.float(), 1).sum()
-    return sum(kept.values()) if result.requires_grad else 0
+def _forget_gradient(parameter: Tensor) -> None:
+    parameter.grad = None  # it is counted with the weights
 
 
-def _storage(tensor: Tensor) -> int:
-    return int(tensor.untyped_storage()._cdata)
+class _Alive(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts the bytes of tensors made inside that are still alive, and the most there ever were.
+
+    It sees the backward pass too, and so what recomputed blocks hold in it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.now = self.most = 0
+        self.known: set[int] = set()
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Run an operation, and count what it returns."""
+        given = {storage._cdata for storage in _storages((args, kwargs))}  # views are not new
+        found = func(*args, **(kwargs or {}))
+        for storage in _storages(found):
+            if storage._cdata not in given | self.known:
+                self._count(storage)
+        return found
+
+    def _count(self, storage: UntypedStorage) -> None:
+        number, size = storage._cdata, storage.nbytes()
+        self.known.add(number)
+        self.now += size
+        self.most = max(self.most, self.now)
+        weakref.finalize(storage, self._release, number, size)
+
+    def _release(self, number: int, size: int) -> None:
+        self.known.discard(number)
+        self.now -= size
+
+
+def _storages(values: object) -> list[UntypedStorage]:
+    return [leaf.untyped_storage() for leaf in tree_leaves(values) if isinstance(leaf, Tensor)]
 
 
 def require_memory(
@@ -87,7 +158,7 @@ def require_memory(
 
     Args:
         config, parallel, num_labels, world: the run.
-        available: bytes of a worker's device.
+        available: bytes free on a worker's device.
 
     Raises:
         ConfigError: the estimate is above `available`.
@@ -105,9 +176,7 @@ def require_memory(
     )
     raise ConfigError(
         "batch", config.batch,
-        f"needs {needed.total / GIB:.1f} GiB on each of {world} workers (weights, gradients and "
-        f"optimiser {needed.weights / GIB:.1f}, activations {needed.activations / GIB:.1f}), there "
-        f"are {available / GIB:.1f}; {advice}",
+        f"needs {needed} on each of {world} workers, {available / GIB:.2f} are free; {advice}",
     )  # fmt: skip
 
 
@@ -130,18 +199,40 @@ def _alternatives(
     return found
 
 
-def device_memory(device: torch.device, workers_here: int) -> int:
-    """Bytes that one of the node's workers may use: its GPU's, or its share of the node's."""
+def device_memory(device: torch.device, workers_here: int, again: bool = False) -> int:
+    """Bytes for one of the node's workers: of its GPU, or its share of the node's.
+
+    Args:
+        device: the worker's.
+        workers_here: on this node.
+        again: the run goes on after a failure, and what the attempt before held may not have been
+            given back yet: all memory counts, not what is free.
+    """
     if device.type == "cuda":
-        return int(torch.cuda.get_device_properties(device).total_memory)
-    return _node_memory() // workers_here
+        free, total = torch.cuda.mem_get_info(device)
+        return total if again else free + torch.cuda.memory_reserved(device)
+    return (_node_memory if again else _free_memory)() // workers_here
 
 
 def _node_memory() -> int:
     """Bytes of this machine, or of the container that we run in."""
     whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    try:
-        limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
-    except OSError:  # no cgroups, version 2
-        return whole
-    return whole if limit == "max" else min(whole, int(limit))
+    with suppress(OSError, ValueError):  # no cgroups of version 2, or no limit
+        return min(whole, int((CGROUP / "memory.max").read_text()))
+    return whole
+
+
+def _free_memory() -> int:
+    """Bytes that they have left; all where that is unknown."""
+    found = [_node_memory()]
+    with suppress(OSError, KeyError):  # not Linux
+        found.append(1024 * _table(Path("/proc/meminfo"))["MemAvailable:"])
+    with suppress(OSError, KeyError, ValueError):  # no cgroups of version 2, or no limit
+        limit, used = (int((CGROUP / f"memory.{name}").read_text()) for name in ("max", "current"))
+        found.append(limit - used + _table(CGROUP / "memory.stat")["inactive_file"])
+    return min(found)
+
+
+def _table(path: Path) -> dict[str, int]:
+    """First number of each line of a file, by the line's first word."""
+    return {line.split()[0]: int(line.split()[1]) for line in path.read_text().splitlines()}

@@ -44,11 +44,12 @@ def make_optimiser(model: nn.Module, config: OptimiserConfig) -> torch.optim.SGD
     """SGD over all parameters; the schedule sets the learning rate before every step."""
     decayed = [p for p in model.parameters() if p.ndim > 1 or config.decay_all]
     free = [p for p in model.parameters() if p.ndim <= 1 and not config.decay_all]
-    fused = not any(isinstance(p, DTensor) for p in model.parameters())  # not for shards yet
+    sharded = any(isinstance(p, DTensor) for p in model.parameters())  # fused is not for them yet
     groups: list[dict[str, Any]] = [{"params": decayed}, {"params": free, "weight_decay": 0.0}]
     return torch.optim.SGD(
         [group for group in groups if group["params"]], lr=0.0, momentum=config.momentum,
-        weight_decay=config.weight_decay, nesterov=True, fused=fused,
+        weight_decay=config.weight_decay, nesterov=True,
+        fused=not sharded, foreach=sharded,
     )  # fmt: skip
 
 

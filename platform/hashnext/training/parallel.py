@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, Literal
 
 import torch
-from torch import nn
+from torch import distributed, nn
 from torch.distributed.checkpoint.state_dict import (
     StateDictOptions,
     get_model_state_dict,
@@ -56,7 +56,9 @@ def distribute(
     """The network, ready to train on `world` devices; its parameters may be other objects after.
 
     Convolutions are fastest with channels last, which shards cannot have: FSDP2 wants contiguous
-    weights. Images and what follows from them are channels-last in either case.
+    weights. Images and what follows from them are channels-last in either case. Shards are gathered
+    in float32 and cast by autocast: FSDP2's own policy would cast batch norms' weights too, which
+    PyTorch refuses beside statistics in float32.
 
     Args:
         network: the same on every worker.
@@ -110,6 +112,13 @@ def whole_state(
 def whole_tensors(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """The same tensors, whole where they were shards, on every worker; every one has to ask."""
     return {k: v.full_tensor() if isinstance(v, DTensor) else v for k, v in state.items()}
+
+
+def average_over_workers(tensors: list[torch.Tensor]) -> None:
+    """Give every worker the mean of all workers' float tensors, in place; every one has to ask."""
+    for tensor in tensors:
+        distributed.all_reduce(tensor)
+        tensor /= distributed.get_world_size()
 
 
 def restore(

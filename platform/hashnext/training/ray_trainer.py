@@ -20,6 +20,7 @@ from hashnext.errors import ConfigError, DataError, StateError, Terminated
 from hashnext.progress import Meter
 from hashnext.registry.store import RunLogger
 from hashnext.storage import Folder
+from hashnext.training.best import KeepBest
 from hashnext.training.board import open_board, trained_before, watching
 from hashnext.training.loop import NotFinite
 from hashnext.training.surroundings import RaySurroundings
@@ -104,7 +105,9 @@ def _trainer(
         number = workers.least, workers.num_workers
     return ray.train.torch.TorchTrainer(
         _worker,  # type: ignore[arg-type]  # Ray does not type the returned value
-        train_loop_config={"run": ray.put(run), "board": board, "stall_s": workers.stall_s},
+        train_loop_config={
+            "run": ray.put(run), "board": board, "limits_s": (workers.stall_s, workers.start_s),
+        },
         scaling_config=ScalingConfig(
             num_workers=number,  # type: ignore[arg-type]  # a range is for Train v2
             use_gpu=use_gpu,
@@ -115,17 +118,14 @@ def _trainer(
             storage_path=out.path,
             storage_filesystem=None if out.is_local else out.filesystem,
             failure_config=FailureConfig(max_failures=workers.max_failures),
-            checkpoint_config=CheckpointConfig(
-                num_to_keep=workers.keep_checkpoints, checkpoint_score_attribute="loss",
-                checkpoint_score_order="min",
-            ),
-            callbacks=[LogToMlflow(logger)],  # type: ignore[list-item]  # of Train v2
+            checkpoint_config=CheckpointConfig(num_to_keep=workers.keep_checkpoints),  # the latest
+            callbacks=[LogToMlflow(logger), KeepBest()],  # type: ignore[list-item]  # of Train v2
         ),
     )  # fmt: skip
 
 
 def _worker(config: dict[str, Any]) -> Outcome | Stopped | Refused:
-    around = RaySurroundings.here(config["board"], config["stall_s"])
+    around = RaySurroundings.here(config["board"], *config["limits_s"])
     run: Run = ray.get(config["run"])
     try:
         return work(run, around, around.latest())

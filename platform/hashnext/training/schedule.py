@@ -49,14 +49,17 @@ class ScheduleConfig:
 def learning_rate(config: ScheduleConfig, batch: int, images_seen: int) -> float:
     """Learning rate of the step that starts after `images_seen` images.
 
-    peak = base x batch / 256. Warm-up rises linearly from min(base, peak) to the peak. After it the
-    run is cut into halvings + 1 equal parts, each with half the rate of the one before; or the rate
-    is peak x (1 + cos(pi x share of the rest that is done)) / 2.
+    peak = base x batch / 256. Warm-up rises linearly from base, at the first step, to the peak;
+    where that is no more than base, from 0, which would be at the step before the first. After it
+    the run is cut into halvings + 1 equal parts, each with half the rate of the one before; or the
+    rate is peak x (1 + cos(pi x share of the rest that is done)) / 2.
     """
     peak = config.base_learning_rate * batch / REFERENCE_BATCH
     if images_seen < config.warmup_images:
-        start = min(config.base_learning_rate, peak) if peak > config.base_learning_rate else 0.0
-        return start + (peak - start) * (images_seen + batch) / (config.warmup_images + batch)
+        base = config.base_learning_rate
+        if peak > base:
+            return base + (peak - base) * images_seen / config.warmup_images
+        return peak * (images_seen + batch) / (config.warmup_images + batch)
     rest, done = config.images - config.warmup_images, images_seen - config.warmup_images
     if config.decay == "cosine":
         return peak * (1 + math.cos(math.pi * min(done / rest, 1))) / 2

@@ -26,9 +26,10 @@ class Step:
     loss: float
     """Their sum."""
     floor: float
-    """Sum of what no network gets below, the entropies of the targets."""
+    """Sum of what no network gets below, the entropies of the (mixed) targets."""
     gradient_norm: float
-    """Of the whole batch's gradient, before clipping; if it is not finite, nothing was updated."""
+    """Of the whole batch's gradient, before clipping; if it is not finite, nothing was updated,
+    neither weights nor batch norms' statistics."""
 
 
 @dataclass(frozen=True)
@@ -62,44 +63,85 @@ class Stepper:
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate
         self.optimiser.zero_grad(set_to_none=True)
-        targets = Targets(batch.offsets, batch.labels, self.label_weights)
-        losses, labels = self._backward(batch, targets, self.world / max(total, 1), images_seen)
+        statistics = [buffer.clone() for buffer in self.model.buffers()]
+        targets, mix = self._targets(batch), self._mix(batch, images_seen)
+        losses, labels = self._backward(batch, targets, mix, self.world / max(total, 1))
         norm = self._gradient_norm()
         if math.isfinite(norm):
             self.optimiser.step()
             if self.average:
                 self.average.update(total)
-        floor = target_entropy(self.config.loss, targets, labels).sum() if len(batch) else 0.0
-        return Step(losses, float(losses.sum()), float(floor), norm)
+        else:
+            for buffer, before in zip(self.model.buffers(), statistics, strict=True):
+                buffer.copy_(before)
+        return Step(losses, float(losses.sum()), self._floor(targets, mix, labels), norm)
+
+    @torch.no_grad()
+    def losses_alone(self, batch: DeviceBatch) -> Tensor:
+        """Losses of a worker's share, float32 (b,), none of which depends on another image.
+
+        Images are not mixed, and batch norm takes its running statistics. Every worker has to ask.
+        """
+        images, targets = self._augmented(batch), self._targets(batch)
+        self.model.eval()
+        try:
+            with torch.compiler.set_stance("force_eager"):  # not worth compiling for
+                losses = [
+                    self._losses(self._logits_of(images, rows), rows, targets, None)[: len(rows)]
+                    for rows in self._pieces(batch)
+                ]
+        finally:
+            self.model.train()
+        return torch.cat(losses)
 
     def logits(self, images: Tensor) -> Tensor:
         """Forward pass of (b, size, size, 3), 0 to 255."""
         with autocast(self.device) if self.config.bf16 else nullcontext():
             return self.model(self.preprocess.normalise(images))  # type: ignore[no-any-return]
 
+    def _targets(self, batch: DeviceBatch) -> Targets:
+        return Targets(batch.offsets, batch.labels, self.label_weights)
+
+    def _mix(self, batch: DeviceBatch, images_seen: int) -> Mix | None:
+        return draw_mix(
+            self.config.augment, self.config.seed, images_seen, len(batch), batch.images.shape[1]
+        )
+
+    def _pieces(self, batch: DeviceBatch) -> tuple[Tensor, ...]:
+        """Rows of the share that are in memory at a time; as many pieces for every worker."""
+        rows = torch.arange(len(batch), device=self.device)
+        return rows.tensor_split(self.config.optimiser.accumulate)
+
+    def _logits_of(self, images: Tensor, rows: Tensor) -> Tensor:
+        return self.logits(images[rows] if len(rows) else _blank(images))
+
     def _backward(
-        self, batch: DeviceBatch, targets: Targets, weight: float, images_seen: int
+        self, batch: DeviceBatch, targets: Targets, mix: Mix | None, weight: float
     ) -> tuple[Tensor, int]:
         """Gradients of the losses' weighted sum; the losses (b,), and the number of labels.
 
         Every worker makes as many forward passes as the others, whatever its share.
         """
         images = self._augmented(batch)
-        mix = draw_mix(
-            self.config.augment, self.config.seed, images_seen, len(batch), images.shape[1]
-        )
         images = images if mix is None else blend(images, mix)
-        parts = torch.arange(len(batch), device=self.device).tensor_split(
-            self.config.optimiser.accumulate
-        )
-        losses = []
+        parts, losses = self._pieces(batch), []
         for number, rows in enumerate(parts, 1):
             with synchronised(self.model, number == len(parts)):
-                logits = self.logits(images[rows] if len(rows) else _blank(images))
+                logits = self._logits_of(images, rows)
                 found = self._losses(logits, rows, targets, mix)
                 (found.sum() * weight).backward()  # type: ignore[no-untyped-call]
             losses.append(found.detach()[: len(rows)])
         return torch.cat(losses), logits.shape[1]
+
+    def _floor(self, targets: Targets, mix: Mix | None, num_labels: int) -> float:
+        """Sum of the entropies of the share's targets, which are mixed as its images are."""
+        count = len(targets.offsets) - 1
+        if not count:
+            return 0.0
+        rows = torch.arange(count, device=self.device)
+        partners = None if mix is None else targets.take((rows - mix.shift) % count)
+        own = 1.0 if mix is None else mix.own
+        return float(target_entropy(self.config.loss, targets, num_labels, partners, own).sum())
 
     def _losses(self, logits: Tensor, rows: Tensor, targets: Targets, mix: Mix | None) -> Tensor:
         """Losses of some rows of the share; where there are none, zeros with a gradient.

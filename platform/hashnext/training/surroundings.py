@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 import tempfile
+import time
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,12 +22,13 @@ from torch import distributed
 from hashnext import settings
 from hashnext.errors import StateError
 from hashnext.training import checkpoint
+from hashnext.training.best import BEST
 from hashnext.training.heartbeat import Heartbeat
 from hashnext.training.loop import Metrics, Wish, Write
 
 T = TypeVar("T")
-NOTICE_STEPS = 8
-"""Every so many steps the workers ask together whether a node is about to go."""
+NOTICE_S = 2.0
+"""After so many seconds the workers ask together, before a step, whether a node is about to go."""
 
 
 @dataclass
@@ -39,24 +41,38 @@ class RaySurroundings:
     world: int
     neighbours: int
     threads: int
-    steps: int = 0
+    looked: float = field(default_factory=time.monotonic)
+    """When this worker last asked whether a node is about to go."""
+    look: bool = False
+    """All workers have agreed to ask before the next step."""
     going: set[str] = field(default_factory=set)
     """Nodes that have given notice and have been saved for."""
     told: Any = None
+    """What the board will answer."""
+    ending: bool = False
+    """The driver was asked to end."""
 
     @classmethod
-    def here(cls, board: Any, stall_s: float) -> "RaySurroundings":
+    def here(cls, board: Any, stall_s: float, start_s: float) -> "RaySurroundings":
         """Those of the worker that asks."""
         context = ray.train.get_context()
         neighbours = context.get_local_world_size()
         return cls(
-            board=board, heartbeat=Heartbeat(stall_s), rank=context.get_world_rank(),
+            board=board, heartbeat=Heartbeat(stall_s, start_s), rank=context.get_world_rank(),
             world=context.get_world_size(), neighbours=neighbours,
             threads=max(1, settings.cores() // neighbours),
         )  # fmt: skip
 
     def totals(self, *values: float) -> list[float]:
-        """Sum of each value over all workers."""
+        """Sum of each value over all workers; in passing, they agree on when to look for notices.
+
+        One whose clock says that it is time is enough, so that slow steps miss none.
+        """
+        *sums, due = self._summed(*values, float(time.monotonic() - self.looked >= NOTICE_S))
+        self.look = self.look or due > 0
+        return sums
+
+    def _summed(self, *values: float) -> list[float]:
         if self.world == 1:
             return list(values)
         tensor = torch.tensor(values, dtype=torch.float64, device=ray.train.torch.get_device())
@@ -87,7 +103,7 @@ class RaySurroundings:
             except OSError as error:
                 shutil.rmtree(folder, ignore_errors=True)
                 where = f"at image {metrics['images_seen']:,}"
-                self.board.warn.remote(f"no checkpoint {where}: {error}")
+                self.say(f"warning: no checkpoint {where}: {error}")
                 ray.train.report(metrics)
                 return False
             ray.train.report(
@@ -103,20 +119,38 @@ class RaySurroundings:
         if self.rank == 0:
             self.told = self.board.update.remote(images_seen, note)
 
+    def say(self, text: str) -> None:
+        """Have the driver print a line."""
+        self.board.say.remote(text)
+
     def wish(self) -> Wish:
         """Stop if the driver was asked to; keep a checkpoint once if a node is about to go."""
-        self.steps += 1
-        if self.told is not None:
-            answered, _ = ray.wait([self.told], timeout=0)
-            if answered and ray.get(self.told):
-                return Wish.STOP
-        if self.steps % NOTICE_STEPS:
-            return Wish.GO_ON
+        leaving = self._notice()  # first of all: those who look wait for each other
+        if self._asked():
+            return Wish.STOP
+        return Wish.SAVE if leaving else Wish.GO_ON
+
+    def _notice(self) -> bool:
+        """Whether a node gives notice for the first time, where it was agreed to look."""
+        if not self.look:
+            return False
+        self.look, self.looked = False, time.monotonic()
         notice = ray.train.get_preemption_info()
         if notice is None or self.going.issuperset(notice.preempted_node_ids):
-            return Wish.GO_ON
+            return False
         self.going.update(notice.preempted_node_ids)
-        return Wish.SAVE
+        return True
+
+    def stopping(self) -> bool:
+        """True once this worker knows that the driver was asked to end; nobody is waited for."""
+        if self.rank > 0 and self.told is None:  # the first one asks with its progress
+            self.told = self.board.asked.remote()
+        return self._asked()
+
+    def _asked(self) -> bool:
+        if self.told is not None and ray.wait([self.told], timeout=0)[0]:
+            self.ending, self.told = self.ending or ray.get(self.told), None
+        return self.ending
 
     def watched(self) -> AbstractContextManager[None]:
         """While the block runs, end this process if it makes no progress."""
@@ -137,18 +171,20 @@ class RaySurroundings:
                     return checkpoint.load(Path(folder))
             except StateError as error:
                 if self.rank == 0:
-                    self.board.warn.remote(f"{error}; taking the one before")
+                    self.say(f"warning: {error}; taking the one before")
         raise StateError(f"{newest.path}: neither this checkpoint nor any before it is whole")
 
 
 def _older(newest: Checkpoint) -> list[Checkpoint]:
-    """The other checkpoints of the run, latest first; their names hold the time."""
+    """The other checkpoints of the run, latest first, as their names tell; the best one last."""
     folder = newest.path.rstrip("/").rpartition("/")[0]
     assert newest.filesystem is not None
     found = newest.filesystem.get_file_info(fs.FileSelector(folder))
     paths = sorted(info.path for info in found if info.base_name.startswith("checkpoint_2"))
+    best = [info.path for info in found if info.base_name == BEST]
     own = newest.path.rstrip("/")
-    return [Checkpoint(path, newest.filesystem) for path in reversed(paths) if path != own]
+    others = [*reversed(paths), *best]
+    return [Checkpoint(path, newest.filesystem) for path in others if path != own]
 
 
 def out_folder() -> Path | None:

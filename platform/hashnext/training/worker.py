@@ -18,10 +18,11 @@ from hashnext.shards.stream import TrainingSet, evaluation_batches, training_bat
 from hashnext.training import checkpoint
 from hashnext.training.checkpoint import Checkpoint, TrainingState
 from hashnext.training.loop import Loop, Surroundings, Write
-from hashnext.training.memory import device_memory, require_memory
+from hashnext.training.memory import GIB, device_memory, require_memory
 from hashnext.training.optimiser import WeightAverage, make_optimiser
 from hashnext.training.parallel import (
     ParallelConfig,
+    average_over_workers,
     distribute,
     restore,
     whole_state,
@@ -98,8 +99,11 @@ def work(run: Run, around: Surroundings, saved: Checkpoint | None) -> Outcome | 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if device.type == "cpu":  # Ray sets one thread per logical CPU asked for
         torch.set_num_threads(around.threads)
-    available = min(around.gather(device_memory(device, around.neighbours)))
-    require_memory(config, run.parallel, run.num_labels, around.world, available)
+    again = saved is not None
+    available = min(around.gather(device_memory(device, around.neighbours, again)))
+    needed = require_memory(config, run.parallel, run.num_labels, around.world, available)
+    if around.rank == 0:
+        around.say(f"memory of each worker's device: {needed} of {available / GIB:.2f} GiB")
     trainee = make_trainee(run, around, device)
     state = TrainingState(0, Ledger.empty(config.stream.streams))
     if saved is not None:
@@ -118,8 +122,11 @@ def work(run: Run, around: Surroundings, saved: Checkpoint | None) -> Outcome | 
         if not loop.run(batches, state):
             return Stopped(state.images_seen)
     assert next(batches, None) is None  # the end of the stream gives its actors' CPUs back
+    held_out = _held_out(run, trainee, around)
+    if isinstance(held_out, Stopped):
+        return held_out
     return Outcome(
-        _held_out(run, trainee, around), state.ledger.digest, state.ledger.samples, state.skipped,
+        held_out, state.ledger.digest, state.ledger.samples, state.skipped,
         state.missing,
     )  # fmt: skip
 
@@ -140,6 +147,7 @@ class Trainee:
 
     def snapshot(self, state: TrainingState) -> Write:
         """Collect what a checkpoint holds; every worker has to. The first one then writes it."""
+        self._share_statistics()
         model, optimiser = whole_state(self.network, self.stepper.optimiser)
         average = self.stepper.average
         kept = Checkpoint(
@@ -149,9 +157,22 @@ class Trainee:
         return lambda folder: checkpoint.save(folder, kept)
 
     def evaluated(self) -> dict[str, Tensor]:
-        """Whole weights to evaluate; every worker has to ask."""
+        """Whole weights to evaluate, the same on every worker; every one has to ask."""
+        self._share_statistics()
         average = self.stepper.average
         return whole_tensors(average.state if average else self.network.state_dict())
+
+    def _share_statistics(self) -> None:
+        """Batch norms of each worker saw its share only: go on with the mean of their statistics.
+
+        Training does not use them; evaluation, package and all workers then agree on one network.
+        """
+        if self.stepper.world == 1:
+            return
+        floats = {k: b for k, b in self.network.named_buffers() if b.is_floating_point()}
+        average = self.stepper.average
+        averaged = [average.state[name] for name in floats] if average else []
+        average_over_workers([*floats.values(), *averaged])
 
 
 def make_trainee(run: Run, around: Surroundings, device: torch.device) -> Trainee:
@@ -169,7 +190,7 @@ def make_trainee(run: Run, around: Surroundings, device: torch.device) -> Traine
     ))  # fmt: skip
 
 
-def _held_out(run: Run, trainee: Trainee, around: Surroundings) -> HeldOutReport | None:
+def _held_out(run: Run, trainee: Trainee, around: Surroundings) -> HeldOutReport | Stopped | None:
     device = trainee.stepper.device
     network = build(run.config.model, run.num_labels).to(device, memory_format=torch.channels_last)
     network.load_state_dict(trainee.evaluated())
@@ -182,9 +203,13 @@ def _held_out(run: Run, trainee: Trainee, around: Surroundings) -> HeldOutReport
     def told() -> Iterator[DeviceBatch]:
         for batch in on_device(batches, device):
             around.progress(run.config.schedule.images, "predicting held-out hashtags")
+            if around.stopping():
+                return
             yield batch
 
     with around.watched():
         predictions = predict(alone, told(), run.num_labels)
+    if any(around.gather(around.stopping())):  # the last checkpoint is that of the end
+        return Stopped(run.config.schedule.images)
     parts = around.gather(predictions)
     return report(parts, run.label_posts, run.label_names, run.config.calibration)

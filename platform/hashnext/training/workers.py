@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from hashnext.errors import ConfigError
+from hashnext.training.heartbeat import START_S
 from hashnext.training.parallel import ParallelConfig
 
 
@@ -22,11 +23,12 @@ class WorkersConfig:
     """Restarts from the latest checkpoint after a worker is lost; loss of a node that gave notice
     is not counted."""
     keep_checkpoints: int = 2
-    """Checkpoints kept, those of the lowest loss, beside the latest."""
+    """Latest checkpoints kept, beside that of the lowest loss."""
     stall_s: float = 90
-    """A worker that makes no step for so many seconds (ten times as many for the first one and
-    while a checkpoint is written), or does not answer Ray, is ended, and all are restarted from the
-    latest checkpoint."""
+    """A worker that makes no step for so many seconds (120 while a checkpoint is written), or does
+    not answer Ray, is ended, and all are restarted from the latest checkpoint."""
+    start_s: float = START_S
+    """The same for an attempt's first step, in which loaders start and the network is compiled."""
     parallel: ParallelConfig = field(default_factory=ParallelConfig)
     """How the network lies on the devices."""
 
@@ -43,6 +45,8 @@ class WorkersConfig:
             raise ConfigError("workers.keep-checkpoints", self.keep_checkpoints, "at least 1")
         if self.stall_s <= 0:
             raise ConfigError("workers.stall-s", self.stall_s, "must be positive")
+        if self.start_s <= 0:
+            raise ConfigError("workers.start-s", self.start_s, "must be positive")
 
     @property
     def least(self) -> int:
