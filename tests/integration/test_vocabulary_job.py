@@ -2,20 +2,27 @@
 
 import random
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from hashnext.errors import ConfigError, DataError, PrivacyError, SchemaError, StateError
-from hashnext.hashtags.build import build_vocabulary
+from hashnext.hashtags import corpus as corpora
+from hashnext.hashtags import words
+from hashnext.hashtags.build import _together, build_vocabulary
 from hashnext.hashtags.config import VocabularyConfig
 from hashnext.hashtags.corpus import read_corpus
 from hashnext.hashtags.cut import recount
 from hashnext.hashtags.normalise import normalise
+from hashnext.hashtags.view import Specificity
 from hashnext.hashtags.vocabulary import Vocabulary
 from hashnext.posts.identity import held_out, post_keys
 from hashnext.posts.readers import PostSource
@@ -70,18 +77,16 @@ def naive_labels(vocabulary: Vocabulary, tags: list[str]) -> set[int]:
     label = {row["normalised"]: row["label_id"] for row in decisions}
     found = {label[normalise(tag)] for tag in tags} - {None}
     rows = vocabulary.labels.to_pylist()
+    if vocabulary.specificity != "drop_ancestors":
+        return found
     above = {wnid for one in found for wnid in rows[one]["parents"]}
     return {one for one in found if rows[one]["wnid"] not in above}
 
 
 def test_counts_equal_a_naive_recount(vocabulary: Vocabulary, training: list[list[str]]) -> None:
     assert vocabulary.meta["posts"] == len(training)
-    per_post = [naive_labels(vocabulary, tags) for tags in training]
-    counts = Counter(one for labels in per_post for one in labels)
-    assert vocabulary.labels["posts"].to_pylist() == [
-        counts[one] for one in range(vocabulary.num_labels)
-    ]
-    assert vocabulary.meta["labelled"] == sum(map(bool, per_post))
+    recounted(vocabulary, training)
+    counts = Counter(one for tags in training for one in naive_labels(vocabulary, tags))
     np.testing.assert_allclose(vocabulary.frequencies()[0], counts[0] / len(training))
 
 
@@ -128,12 +133,98 @@ def test_labels_run_by_posts_then_wnid(vocabulary: Vocabulary) -> None:
     assert rows == sorted(rows, key=lambda row: (-row["posts"], row["wnid"]))
 
 
-def test_the_cut_into_units_does_not_matter(vocabulary: Vocabulary, tmp_path: Path) -> None:
-    pq.write_table(some_posts(), tmp_path / "posts.parquet", row_group_size=1000)
-    other = build_vocabulary(PostSource.open(tmp_path / "posts.parquet"), VocabularyConfig())
-    assert other.labels.equals(vocabulary.labels)
-    assert other.decisions.equals(vocabulary.decisions)
-    assert other.fingerprint == vocabulary.fingerprint
+@pytest.fixture
+def small_shares(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shares of some ten posts: a few hundred posts are many of them."""
+    monkeypatch.setattr(corpora, "SHARE_POSTS", 10)
+
+
+ROWS = st.lists(st.lists(st.sampled_from([tag for tag in TAGS if tag]), max_size=5), min_size=30,
+                max_size=60)  # fmt: skip
+
+
+@pytest.mark.usefixtures("small_shares")
+@settings(max_examples=4, suppress_health_check=list(HealthCheck))  # each builds twice
+@given(rows=ROWS, chance=st.randoms(use_true_random=False), row_group=st.integers(3, 40),
+       policy=st.sampled_from(["drop_ancestors", "keep", "weight"]))  # fmt: skip
+def test_neither_order_nor_cut_matters_and_counts_are_those_of_the_definition(
+    rows: list[list[str]], chance: random.Random, row_group: int, policy: Specificity
+) -> None:
+    rows = [["dog"], *rows]
+    order = chance.sample(range(len(rows)), len(rows))
+    config = VocabularyConfig(min_posts=1, specificity=policy)
+    with TemporaryDirectory() as one, TemporaryDirectory() as other:
+        found = built(Path(one), rows, range(len(rows)), 1000, config)
+        moved = built(Path(other), rows, order, row_group, config)
+    assert moved.labels.equals(found.labels)
+    assert moved.decisions.equals(found.decisions)
+    assert moved.fingerprint == found.fingerprint
+    kept = ~held_out(post_keys(pa.array([f"p{number}" for number in range(len(rows))])))
+    training = [tags for tags, stays in zip(rows, kept, strict=True) if stays]
+    recounted(found, training)
+    met = [row["hashtag"] for row in found.decisions.to_pylist()]
+    assert sorted(met) == sorted({tag for tags in rows for tag in tags})
+
+
+def built(
+    folder: Path, rows: list[list[str]], order: Sequence[int], row_group: int,
+    config: VocabularyConfig,
+) -> Vocabulary:  # fmt: skip
+    """The vocabulary of posts written in some order and cut into row groups."""
+    table = pa.table({
+        "post_id": [f"p{number}" for number in order], "public": [True] * len(rows),
+        "hashtags": pa.array([rows[number] for number in order], pa.list_(pa.string())),
+    })  # fmt: skip
+    pq.write_table(table, folder / "posts.parquet", row_group_size=row_group)
+    return build_vocabulary(PostSource.open(folder), config)
+
+
+def recounted(vocabulary: Vocabulary, training: list[list[str]]) -> None:
+    """The labels' posts are those of a naive recount."""
+    per_post = [naive_labels(vocabulary, tags) for tags in training]
+    counts = Counter(one for labels in per_post for one in labels)
+    expected = [counts[one] for one in range(vocabulary.num_labels)]
+    assert vocabulary.labels["posts"].to_pylist() == expected
+    assert vocabulary.meta["labelled"] == sum(map(bool, per_post))
+
+
+@pytest.mark.usefixtures("small_shares")
+@settings(max_examples=5, suppress_health_check=list(HealthCheck))
+@given(rows=st.lists(st.lists(st.sampled_from(["Dog", "dog", "cat", "tbt"]), max_size=4),
+                     min_size=20, max_size=60))  # fmt: skip
+def test_posts_with_both_tags_are_those_of_a_naive_count(rows: list[list[str]]) -> None:
+    pairs = {(one, other) for one in ("dog", "cat") for other in ("dog", "cat", "tbt", "absent")}
+    with TemporaryDirectory() as folder:
+        source = PostSource.open(write(Path(folder) / "p.parquet", hashtags=pa.array(
+            rows, pa.list_(pa.string()))), assume_public=True)  # fmt: skip
+        kept = ~held_out(post_keys(pa.array([f"p{number}" for number in range(len(rows))])))
+        found = _together(read_corpus(source), pairs)
+    sets = [{normalise(t) for t in tags} for tags, stays in zip(rows, kept, strict=True) if stays]
+    assert found == {pair: sum(set(pair) <= tags for tags in sets) for pair in pairs}
+
+
+@pytest.mark.parametrize(
+    ("friend", "wnid"), [("bird", "n02012849"), ("liftingdevice", "n03126707")]
+)
+def test_the_company_chooses_the_sense_of_a_corpus(tmp_path: Path, friend: str, wnid: str) -> None:
+    rows = (
+        [["crane", friend]] * 40
+        + [["crane"]] * 40
+        + [["bird"], ["liftingdevice"], *[["dog"]] * 9] * 40
+    )
+    vocabulary = built(tmp_path, rows, range(len(rows)), 1000, VocabularyConfig())
+    decisions = {row["hashtag"]: row["label_id"] for row in vocabulary.decisions.to_pylist()}
+    assert vocabulary.labels["wnid"][decisions["crane"]].as_py() == wnid
+
+
+def test_posts_that_are_all_held_out_are_refused(tmp_path: Path) -> None:
+    ids = pa.array([f"p{number}" for number in range(2_000)])
+    out = ids.filter(pa.array(held_out(post_keys(ids))))
+    table = pa.table({"post_id": out, "hashtags": [["crane", "bird"]] * len(out)})
+    pq.write_table(table, tmp_path / "posts.parquet")
+    source = PostSource.open(tmp_path, assume_public=True)
+    with pytest.raises(DataError, match=r"no hashtag becomes a label .*fewer than 5 posts: 2"):
+        build_vocabulary(source, VocabularyConfig())
 
 
 def test_max_labels_recounts_what_is_left(posts: Path, training: list[list[str]]) -> None:
@@ -225,15 +316,6 @@ def test_settings_below_one_are_refused(setting: dict[str, int]) -> None:
         VocabularyConfig(**setting)
 
 
-def test_the_order_of_posts_does_not_matter(vocabulary: Vocabulary, tmp_path: Path) -> None:
-    table = some_posts()
-    order = np.random.default_rng(1).permutation(table.num_rows)
-    pq.write_table(table.take(pa.array(order)), tmp_path / "posts.parquet", row_group_size=70)
-    other = build_vocabulary(PostSource.open(tmp_path / "posts.parquet"), VocabularyConfig())
-    assert other.labels.equals(vocabulary.labels)
-    assert other.decisions.equals(vocabulary.decisions)
-
-
 def alias_posts() -> pa.Table:
     """#doggo and #awooo without a noun: one looks like #dog, both stand beside it; #tbt beside
     anything; #zorbling beside one label of many."""
@@ -270,12 +352,13 @@ def test_aliases_are_found_by_spelling_and_by_company(aliased: Path) -> None:
     assert rows["tbt"]["label_id"] is None
     assert "spread 0.9" in rows["tbt"]["reason"]
     assert {"doggo", "awooo"} <= set(vocabulary.labels["hashtags"][dog].as_py())
-    counts = Counter(tag for tags in alias_posts()["hashtags"].to_pylist() for tag in tags)
-    assert vocabulary.labels["posts"][dog].as_py() <= counts["dog"]
+    table = alias_posts()
+    kept = table.filter(pa.array(~held_out(post_keys(table["post_id"]))))
+    recounted(vocabulary, kept["hashtags"].to_pylist())
 
 
 def test_explaining_tells_every_step(aliased: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    tags = ("#Doggo", "dogsofinstagram", "tbt", "crane", "🐶")
+    tags = ("#Doggo", "dogsofinstagram", "tbt", "crane", "🐶", "treeeshoes")
     found = explain(Explain(vocabulary=str(aliased), hashtags=tags))
     steps = {tag: {step.name: step.text for step in steps} for tag, steps in found.items()}
     assert "spelled alike" in steps["#Doggo"]["decision"]
@@ -285,6 +368,8 @@ def test_explaining_tells_every_step(aliased: Path, capsys: pytest.CaptureFixtur
     assert "spread 0.9" in steps["tbt"]["usage"]
     assert "a candidate" in steps["crane"]["sense"]
     assert steps["🐶"]["normalised"] == "nothing is left"
+    assert steps["treeeshoes"]["words"] == "treee shoes"  # a word of the corpus, none of English
+    assert words.load().split("treeeshoes") == ["tree", "e", "shoes"]
     assert "#Doggo" in capsys.readouterr().out
 
 

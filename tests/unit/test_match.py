@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from hashnext.hashtags import lexicon as lexicons
 from hashnext.hashtags import words
-from hashnext.hashtags.match import AFFIXES, matches
-from hashnext.hashtags.reading import Reader
-from hashnext.hashtags.senses import choose, company, weigh
+from hashnext.hashtags.match import AFFIXES, HEAD_CONFIDENCE, Match, matches
+from hashnext.hashtags.reading import Reader, Reading
+from hashnext.hashtags.senses import Score, choose, company, weigh
 from hashnext.hashtags.visual import PERSON_REASON, VisualPolicy
 
 LEXICON = lexicons.load()
@@ -32,6 +32,10 @@ ENGLISH = words.load(LEXICON.single_words).split
         ("coffeeoftheday", "coffee", "...oftheday"),
         ("petstagram", "pet", "...stagram"),
         ("ilovemydog", "dog", "ilovemy..."),
+        ("mydog", "dog", "my..."),
+        ("foodgram", "food", "...gram"),
+        ("instadog2019", "dog", "insta... + number"),
+        ("dogsofinstagram2019", "dog", "number + ...ofinstagram"),
         ("café", "cafe", "without diacritics"),
         ("crèmebrûlée", "cremebrulee", "without diacritics"),
     ],
@@ -40,6 +44,30 @@ def test_rules(tag: str, form: str, rule: str) -> None:
     found = matches(tag, LEXICON)
     assert (found[0].form, found[0].rule) == (form, rule)
     assert 0 < found[0].confidence <= 1
+
+
+@pytest.mark.parametrize(
+    ("tag", "form", "rule"),
+    [
+        ("cutedogsofinstagram", "dog", "...ofinstagram + head noun"),
+        ("reddress2019", "dress", "number + head noun"),
+        ("reddress21", "dress", "number + head noun"),
+        ("ilovemyreddress", "dress", "ilovemy... + head noun"),
+        ("bluemountainphotography", "mountain", "...photography + head noun"),
+        ("redskirtlover", "skirt", "...lover + head noun"),
+        ("nationalpizzaday", "pizza", "...day + head noun"),
+    ],
+)
+def test_rules_work_on_what_others_leave(tag: str, form: str, rule: str) -> None:
+    found = matches(tag, LEXICON, ENGLISH(tag))[0]
+    assert (found.form, found.rule, found.of_compound) == (form, rule, True)
+    outer = {affix.rule: affix.confidence for affix in AFFIXES} | {"number": 0.8}
+    assert found.confidence <= outer[rule.split(" + ")[0]] * HEAD_CONFIDENCE
+
+
+def test_a_habit_is_no_head() -> None:
+    assert matches("zorblephotography", LEXICON, ["zorble", "photography"]) == []
+    assert matches("photography", LEXICON)[0].form == "photography"
 
 
 def test_no_noun() -> None:
@@ -110,6 +138,34 @@ def test_a_compound_takes_no_unusual_sense_from_its_noun_nor_bars_it(last: str) 
     chosen = choose(readings, scores)
     assert LEXICON.name(chosen["bug"]) == "microbe"
     assert LEXICON.name(chosen["bluebug"]) == "bug"
+
+
+KIN = {"crane": {1: {"bird", "heron"}, 2: {"machine", "tower"}}}
+CRANE = {"crane": Reading(Match("crane", "lemma", 1.0), {1: 0.3, 2: 0.7}, "")}
+
+
+def crane(num_posts: int = 1000, **posts: int) -> dict[int, Score]:
+    """Scores of the senses of #crane, on 10 posts, given the posts with each of its kin."""
+    together = {("crane", "crane"): 10} | {("crane", tag): n for tag, n in posts.items()}
+    together |= {(tag, tag): 10 for tag in posts}
+    return weigh(CRANE, KIN, together, num_posts)["crane"]
+
+
+def test_much_company_of_two_senses_still_tells_them_apart() -> None:
+    scores = crane(bird=9, heron=9, machine=9, tower=2)
+    assert scores[1].company > scores[2].company
+    assert scores[1].total > scores[2].total  # the prior is for the other
+    assert scores[1].company + scores[2].company == pytest.approx(1.0)
+
+
+def test_company_on_few_posts_is_a_share_of_them() -> None:
+    scores = crane(bird=5)
+    assert scores[1].company == pytest.approx((5 - 0.1) / 10)
+    assert scores[2].company == 0.0
+
+
+def test_without_posts_there_is_no_company() -> None:
+    assert {score.company for score in crane(num_posts=0).values()} == {0.0}
 
 
 LEMMAS = st.sampled_from(["car", "cars", "auto", "automobile", "dog", "dogs", "domesticdog", "cat",

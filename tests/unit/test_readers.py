@@ -307,3 +307,43 @@ def test_jsonl_without_a_public_key_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PrivacyError, match="'public'"):
         PostSource.open(location)
     assert rows(location, ["public"], assume_public=True) == [{"public": True}]
+
+
+@pytest.mark.parametrize("column", ["hashtags", "caption", "image_uri", "post_id"])
+def test_text_that_is_not_utf8_is_refused_by_file_and_column(tmp_path: Path, column: str) -> None:
+    bad = pa.array([b"\xff\xfe"], pa.binary()).view(pa.string())
+    columns = {"post_id": ["1"], "public": [True], "hashtags": pa.array([["dog"]])}
+    columns |= {"image_uri": ["1.jpg"], column: bad}
+    if column == "hashtags":
+        columns[column] = pa.ListArray.from_arrays(pa.array([0, 1], pa.int32()), bad)
+    if column == "caption":
+        del columns["hashtags"]
+    source = PostSource.open(write_parquet(tmp_path / "p.parquet", **columns))
+    unit, said = source.units[0], rf"p\.parquet: column '{column}' is no text"
+    with pytest.raises(DataError, match=said):
+        unit.read(source.folder, source.columns, [column if column != "caption" else "hashtags"])
+    if column != "image_uri":
+        with pytest.raises(DataError, match=said):
+            source.public_tags(unit)
+
+
+@pytest.mark.parametrize("kind", ["parquet", "jsonl"])
+def test_a_caption_speaks_for_each_post_without_a_list(tmp_path: Path, kind: str) -> None:
+    posts = [
+        {"post_id": "1", "hashtags": None, "caption": "my #dog", "public": True},
+        {"post_id": "2", "hashtags": [], "caption": "my #cat", "public": True},
+        {"post_id": "3", "hashtags": ["fox", None], "caption": "my #hen", "public": True},
+        {"post_id": "4", "hashtags": None, "caption": None, "public": True},
+    ]
+    columns = {name: [post[name] for post in posts] for name in posts[0]}
+    path = (
+        write_parquet(tmp_path / "p.parquet", **columns)
+        if kind == "parquet"
+        else write_jsonl(tmp_path / "p.jsonl", *posts)
+    )
+    source = PostSource.open(path)
+    tags = [row["hashtags"] for row in rows(path, ["hashtags"])]
+    counted = [
+        row for unit in source.units for row in source.public_tags(unit)["hashtags"].to_pylist()
+    ]
+    assert tags == counted == [["dog"], [], ["fox"], []]

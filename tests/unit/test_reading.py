@@ -5,13 +5,14 @@ from pathlib import Path
 import pytest
 
 from hashnext.errors import ConfigError
+from hashnext.hashtags import build, words
 from hashnext.hashtags import lexicon as lexicons
-from hashnext.hashtags import words
-from hashnext.hashtags.build import read_tags, telling_spellings
+from hashnext.hashtags.build import read_tags
 from hashnext.hashtags.config import VocabularyConfig
 from hashnext.hashtags.entries import Entries
 from hashnext.hashtags.match import MAX_LENGTH
-from hashnext.hashtags.reading import Reader
+from hashnext.hashtags.reading import ABBREVIATION, OUTSIDE, Reader
+from hashnext.hashtags.splitting import telling_spellings
 from hashnext.hashtags.tables import normalised_posts
 from hashnext.hashtags.visual import DENIED, PERSON_REASON
 from jobs.vocabulary import VocabularyJob
@@ -137,3 +138,52 @@ def test_underscores_and_capitals_tell_the_words() -> None:
     written = {"pen_island": 9, "PenIsland": 3, "penisland": 50}
     assert telling_spellings(written) == {"penisland": "pen_island"}
     assert telling_spellings({"dog": 3, "#cat": 2}) == {}
+
+
+def test_a_first_capital_tells_no_words() -> None:
+    assert telling_spellings({"Reddress": 60, "RedDress": 49}) == {"reddress": "RedDress"}
+    assert telling_spellings({"Reddress": 60, "REDDRESS": 9, "_reddress": 9}) == {}
+
+
+def test_many_tags_are_read_by_several_tasks_alike(
+    ray_session: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = {"reddress": 9, "dog": 9, "BlueDress": 9, "vsco": 30, "vscoshoes": 9, "tbt": 9,
+               "crèmebrûléecake": 9}  # fmt: skip
+    posts, spelt = normalised_posts(written), telling_spellings(written)
+    found = read_tags(posts, spelt, VocabularyConfig())
+    monkeypatch.setattr(build, "TASK_TAGS", 2)
+    assert read_tags(posts, spelt, VocabularyConfig()) == found
+    nouns = {tag: reading.noun for tag, reading in found.items() if reading.shares}
+    assert nouns == {"reddress": "dress", "dog": "dog", "bluedress": "dress",
+                     "vscoshoes": "shoe", "crèmebrûléecake": "cake"}  # fmt: skip
+
+
+@pytest.mark.parametrize("tag", [
+    "pussy", "tits", "boobs", "dick", "asses", "twins", "human", "loveisland", "dailymail",
+    "waterworld", "young",
+])  # fmt: skip
+def test_what_people_mean_otherwise_is_out(tag: str) -> None:
+    found = reader().read(tag, ENGLISH(tag))
+    assert not found.shares
+    assert found.reason
+
+
+def test_no_label_is_named_by_a_sexual_part() -> None:
+    assert "n01792158" in names(reader(), "cock")
+    assert not {"n05526713", "n05554405"} & (names(reader(), "cock") | names(reader(), "breast"))
+    assert names(reader(), "bluetits") == {LEXICON.wnid(LEXICON.senses("bluetit")[0])}
+
+
+def test_abbreviations_are_out() -> None:
+    assert reader().read("pt").reason == ABBREVIATION
+    for tag in ("ox", "pc"):
+        assert names(reader(), tag)
+
+
+def test_lists_let_nothing_outside_the_scope_in() -> None:
+    love = LEXICON.wnid(LEXICON.senses("love")[0])
+    for entry in ("love", love):
+        assert not names(reader(scope="imagenet", allow=(entry,)), "love")
+    assert reader(scope="imagenet", allow=("dog",)).read("dog").reason == OUTSIDE
+    assert names(reader(scope="imagenet", allow=("beagle",)), "beagle") == {"n02088364"}

@@ -10,14 +10,13 @@ import pyarrow as pa
 import ray
 
 from hashnext.hashtags import lexicon as lexicons
-from hashnext.hashtags import senses, words
+from hashnext.hashtags import senses, splitting
 from hashnext.hashtags.aliases import Finding, evidence, find, with_findings
 from hashnext.hashtags.config import VocabularyConfig
 from hashnext.hashtags.corpus import Corpus, read_corpus
 from hashnext.hashtags.count import CountTags, CountTogether, tally
 from hashnext.hashtags.cut import cut, drop_rare
 from hashnext.hashtags.match import NOUN_RULES
-from hashnext.hashtags.normalise import normalised
 from hashnext.hashtags.reading import NO_NOUN, Reading
 from hashnext.hashtags.senses import Scores
 from hashnext.hashtags.tables import (
@@ -57,7 +56,7 @@ def build_vocabulary(
         written, num_posts = _count_written(corpus)
     with clock("matching"):
         posts = normalised_posts(written)
-        readings = read_tags(posts, telling_spellings(written), config)
+        readings = read_tags(posts, splitting.telling_spellings(written), config)
     with clock("senses"):
         scores = _weigh(corpus, readings, num_posts)
         chosen = senses.choose(readings, scores)
@@ -92,10 +91,12 @@ def read_tags(
         config: what is read as a label.
     """
     tags = [(tag, n >= config.min_posts, spelt.get(tag, "")) for tag, n in posts.items()]
+    candidates = splitting.may_be_words(posts)
     task, parts = ray.remote(_read), -(-len(tags) // TASK_TAGS)
     if parts <= 1:
-        return dict(zip(posts, _read(tuple(tags), config), strict=True))
-    found = ray.get([task.remote(tuple(tags[part::parts]), config) for part in range(parts)])
+        return dict(zip(posts, _read(tuple(tags), candidates, config), strict=True))
+    shares = [tuple(tags[part::parts]) for part in range(parts)]
+    found = ray.get([task.remote(share, candidates, config) for share in shares])
     return {
         tag: reading
         for part, readings in enumerate(found)
@@ -103,25 +104,26 @@ def read_tags(
     }
 
 
-def _read(tags: tuple[tuple[str, bool, str], ...], config: VocabularyConfig) -> tuple[Reading, ...]:
+def _read(
+    tags: tuple[tuple[str, bool, str], ...], candidates: tuple[str, ...], config: VocabularyConfig
+) -> tuple[Reading, ...]:
     """Readings of tags, each with whether to split it and a spelling that helps.
 
-    Both are tuples because Ray serialises every element of a list or dict by itself.
+    All are tuples because Ray serialises every element of a list or dict by itself.
     """
     reader = config.reader(lexicons.load())
     found = [reader.read(tag) for tag, _, _ in tags]
-    loose = [i for i, (_, split, _) in enumerate(tags) if split and found[i].reason == NO_NOUN]
-    model = words.load(reader.lexicon.single_words)
-    parts = model.split_all([tags[i][2] or tags[i][0] for i in loose])
-    for number, of_tag in zip(loose, parts, strict=True):
-        found[number] = reader.read(tags[number][0], of_tag)
+    loose = [
+        (number, text)
+        for number, (tag, split, spelt) in enumerate(tags)
+        if split and found[number].reason == NO_NOUN
+        for text in splitting.to_split(spelt or tag)
+    ]
+    parts = splitting.model(candidates).split_all([text for _, text in loose])
+    for (number, _), of_tag in zip(loose, parts, strict=True):
+        if found[number].reason == NO_NOUN:
+            found[number] = reader.read(tags[number][0], of_tag)
     return tuple(found)
-
-
-def telling_spellings(written: Mapping[str, int]) -> dict[str, str]:
-    """Of each tag the spelling on most posts that tells its words by capitals or underscores."""
-    ranked = sorted(written, key=lambda raw: (written[raw], raw))
-    return {normalised(raw): raw for raw in ranked if "_" in raw or raw.lower() != raw}
 
 
 def _without_noun(posts: Mapping[str, int], readings: Readings) -> dict[str, int]:

@@ -14,9 +14,10 @@ DETERMINERS = frozenset(("a", "an", "the", "my", "our", "your", "his", "her", "t
 """Function words that may stand first: #thebeach."""
 
 FUNCTION_WORDS = DETERMINERS | frozenset((
-    "and", "are", "as", "at", "be", "but", "by", "can", "dont", "for", "from", "has", "have", "him",
-    "how", "its", "like", "not", "off", "our", "out", "than", "that", "them", "they", "was", "who",
-    "with", "without", "you",
+    "and", "are", "as", "at", "be", "but", "by", "can", "do", "dont", "for", "from", "go", "has",
+    "have", "he", "him", "how", "if", "in", "is", "it", "its", "like", "me", "no", "not", "of",
+    "off", "on", "or", "our", "out", "so", "than", "that", "them", "they", "to", "up", "us", "was",
+    "we", "who", "with", "without", "you",
 ))  # fmt: skip
 """Words of a sentence: #girlswholift is none of a lift."""
 
@@ -30,8 +31,9 @@ CALLS = frozenset((
 def endings(words: Sequence[str]) -> Iterator[str]:
     """What a tag of these words (lower case) can be a kind of, the longest first, written together.
 
-    Empty when the words are no compound.
+    Numbers behind the last word are left out. Empty when the words are no compound.
     """
+    words = words[: max((n for n, word in enumerate(words, 1) if not word[0].isdigit()), default=0)]
     named = words[1:] if words and words[0] in DETERMINERS else words
     if len(words) < 2 or words[0] in CALLS or FUNCTION_WORDS.intersection(named):
         return

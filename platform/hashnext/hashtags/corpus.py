@@ -2,8 +2,8 @@
 
 A build asks the same posts again and again, and reading them takes far longer than answering. So
 Ray Data reads them into its object store, some 30 bytes a post, which spills to disk where it is
-too small. Private posts are never read and held-out ones not kept; the hashtags that only held-out
-posts carry are known all the same.
+too small; the driver holds none of them. Private posts are never read and held-out ones not kept;
+the hashtags that only held-out posts carry are known all the same.
 """
 
 from collections.abc import Iterator, Sequence

@@ -35,6 +35,13 @@ class Costs:
         last = np.flatnonzero(np.append(ascending[1:] != ascending[:-1], len(keys) > 0))
         return cls(ascending[last], costs[order[last]])
 
+    def with_keys(self, keys: Keys, cost: float) -> "Costs":
+        """With further keys of one cost, in any order; those that are here keep theirs."""
+        known, _ = self.find(keys)
+        new = np.unique(np.delete(keys, known))
+        at = np.searchsorted(self.keys, new)
+        return Costs(np.insert(self.keys, at, new), np.insert(self.costs, at, cost))
+
     def find(self, keys: Keys) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Places of the keys (m,) that are here, ascending, and their costs."""
         likely = np.flatnonzero(self._filter[keys >> _SHIFT])

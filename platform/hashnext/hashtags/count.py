@@ -1,12 +1,13 @@
 """Counting over all training posts as Ray Data work: partial sums per share, added in the driver.
 
-Memory follows the number of distinct keys, not of posts, and the sums do not depend on how the
-posts are cut into shares.
+The driver's memory follows the number of distinct keys, not of posts, which lie in Ray's object
+store (`hashtags.corpus`); the sums do not depend on how the posts are cut into shares.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import Protocol
 
 import numpy as np
@@ -30,7 +31,14 @@ def tally(corpus: Corpus, count: Tally) -> pa.Table:
     parts = corpus.shares.map_batches(
         partial(_tally_shares, count=count), batch_size=None, batch_format="pyarrow"
     )
-    return total(parts.iter_batches(batch_size=None, batch_format="pyarrow")).sort_by("key")
+    batches = iter(parts.iter_batches(batch_size=None, batch_format="pyarrow"))
+    first = next(batches, None)  # Ray leaves out tables without rows
+    return total(chain([count(_no_posts()) if first is None else first], batches)).sort_by("key")
+
+
+def _no_posts() -> TagLists:
+    none = np.zeros(0, np.int64)
+    return TagLists(none, none.astype(np.int32), pa.array([], pa.string()), 0)
 
 
 @dataclass(frozen=True)

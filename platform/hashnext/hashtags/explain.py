@@ -1,5 +1,6 @@
 """Why a hashtag has its label, or none: every step that a vocabulary took, in words."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Any
@@ -8,8 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hashnext.hashtags import lexicon as lexicons
-from hashnext.hashtags import words
-from hashnext.hashtags.build import telling_spellings
+from hashnext.hashtags import splitting
 from hashnext.hashtags.config import VocabularyConfig
 from hashnext.hashtags.normalise import normalise
 from hashnext.hashtags.reading import Reader, Reading
@@ -43,19 +43,33 @@ def explain(vocabulary: Vocabulary, hashtag: str) -> list[Step]:
     if why := reader.never(tag):
         return [*steps, Step("match", why), Step("label", _label(vocabulary, rows))]
     spellings = {row["hashtag"]: row["posts"] for row in rows} or {hashtag: config.min_posts}
-    written = telling_spellings(spellings).get(tag, tag)
-    model = words.load(reader.lexicon.single_words)
-    rare = sum(spellings.values()) < config.min_posts
+    if sum(spellings.values()) < config.min_posts:
+        parts, readings = None, reader.alternatives(tag, ())
+    else:
+        written = splitting.telling_spellings(spellings).get(tag, tag)
+        parts, readings = _split(vocabulary, reader, tag, written)
     split = f"not split, on fewer than {config.min_posts} posts"
-    parts = [] if rare else model.split(written)
-    steps.append(Step("words", split if rare else " ".join(parts)))
-    readings = reader.alternatives(tag, parts)
+    steps.append(Step("words", split if parts is None else " ".join(parts)))
     steps += _noun_steps(vocabulary, reader, readings)
     steps += _usage_steps(vocabulary, tag)
     if rows:
         steps.append(Step("decision", _decision(rows[0])))
     steps.append(Step("label", _label(vocabulary, rows)))
     return steps
+
+
+def _split(
+    vocabulary: Vocabulary, reader: Reader, tag: str, written: str
+) -> tuple[list[str], list[Reading]]:
+    """The words of a tag, and the nouns that it can be, in the corpus of the vocabulary."""
+    columns = (vocabulary.decisions[name].to_pylist() for name in ("normalised", "posts"))
+    posts: Counter[str] = Counter()
+    for met, count in zip(*columns, strict=True):
+        posts[met] += count
+    texts = splitting.to_split(written)
+    forms = splitting.model(splitting.may_be_words(posts)).split_all(texts)
+    found = [(parts, reader.alternatives(tag, parts)) for parts in forms]
+    return next((one for one in found if one[1]), found[0])
 
 
 def vocabulary_config(vocabulary: Vocabulary) -> VocabularyConfig:
@@ -98,7 +112,7 @@ def _verdict(reader: Reader, reading: Reading, synset: int, scored: Row | None) 
         return f"out: {why or (reading.reason if 'reviewed' in reading.reason else needed)}"
     if scored is None:
         return "a candidate"
-    company = f"company on {scored['company']:.1f} posts beyond chance"
+    company = f"company beyond chance {scored['company']:.0%}"
     return f"{company}, {'chosen' if scored['chosen'] else 'not chosen'}"
 
 

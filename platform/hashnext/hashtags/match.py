@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import NamedTuple
 
 from hashnext.hashtags.compounds import endings
@@ -19,8 +20,14 @@ class Match(NamedTuple):
 
     form: str
     rule: str
+    """Names of the rules, joined by `THEN` where one works on what another leaves."""
     confidence: float
-    """Belief in [0, 1] that the tag is about this noun, judged once per rule."""
+    """Belief in [0, 1] that the tag is about this noun, judged once per rule and multiplied."""
+
+    @property
+    def of_compound(self) -> bool:
+        """True where the noun is only the last word of several."""
+        return self.rule.endswith(HEAD_NOUN)
 
 
 @dataclass(frozen=True)
@@ -36,12 +43,22 @@ class Affix:
         """Name of the rule, such as `...ofinstagram`."""
         return f"{self.prefix}...{self.suffix}" if self.suffix else f"{self.prefix}..."
 
-    def stem(self, tag: str) -> str | None:
-        """What is left of the tag without the affix, or None when it has not got it."""
+    def left(self, tag: str) -> tuple[int, int] | None:
+        """Where what is left of the tag begins and ends, or None when it has not got the affix."""
         if not (tag.startswith(self.prefix) and tag.endswith(self.suffix)):
             return None
-        stem = tag[len(self.prefix) : len(tag) - len(self.suffix)]
-        return stem if len(stem) >= MIN_STEM else None
+        return len(self.prefix), len(tag) - len(self.suffix)
+
+
+class Stem(NamedTuple):
+    """What habits of writing leave of a tag."""
+
+    start: int
+    stop: int
+    rules: tuple[str, ...] = ()
+    """The habits, the outermost first."""
+    confidence: float = 1.0
+    """Product of theirs."""
 
 
 LEMMA, PLURAL, IRREGULAR = "lemma", "plural", "irregular plural"
@@ -49,6 +66,8 @@ NOUN_RULES = frozenset((LEMMA, PLURAL, IRREGULAR))
 """Rules by which the whole tag is the noun."""
 NUMBERED = "number"
 HEAD_NOUN = "head noun"
+THEN = " + "
+HEAD_CONFIDENCE = 0.7
 
 PLURALS = (
     ("ches", "ch"), ("shes", "sh"), ("sses", "ss"), ("ses", "s"), ("xes", "x"), ("zes", "z"),
@@ -79,45 +98,72 @@ AFFIXES = (
 """The habits, tried in this order. To teach another one, add a line."""
 _PREFIXES = tuple(affix.prefix for affix in AFFIXES if affix.prefix)
 _SUFFIXES = tuple(affix.suffix for affix in AFFIXES if affix.suffix)
+_DIGITS = "0123456789"
 
 
 def matches(tag: str, lexicon: Lexicon, words: Sequence[str] = ()) -> list[Match]:
     """The nouns that a normalised tag can be, the likeliest first; empty when it is none.
 
     The tag as a whole and its singulars come first (`eyes` is a lemma, an opinion, and the plural
-    of `eye`); only where they give nothing, what an affix or a number leaves of it; and last, when
-    the tag is several words, the noun that they end in.
+    of `eye`); only where they give nothing, what affixes and numbers leave of it, without one, then
+    without two (`instadog2019`); and last, when that is several words, the noun that they end in
+    (`reddress2019`).
 
     Args:
         tag: the normalised tag.
         lexicon: the nouns.
-        words: the words that it is written of, lower case; none where it is not split.
+        words: the words that it is written of, normalised; none where it is not split.
     """
     if len(tag) > MAX_LENGTH:
         return []
     if whole := list(_as_noun(tag, lexicon)):
         return whole
-    for rule, confidence, stem in _stems(tag):
-        if inner := list(_as_noun(stem, lexicon)):
-            return [Match(m.form, rule, confidence * m.confidence) for m in inner]
+    for stem in stems(tag)[1:]:
+        if inner := list(_as_noun(tag[stem.start : stem.stop], lexicon)):
+            rule = THEN.join(stem.rules)
+            return [Match(m.form, rule, stem.confidence * m.confidence) for m in inner]
     return _head_nouns(words, lexicon)
 
 
-def _stems(tag: str) -> Iterator[tuple[str, float, str]]:
-    """Rule, confidence and what it leaves of the tag, for every habit that the tag has."""
+def stems(tag: str) -> list[Stem]:
+    """The whole tag, then what is left of it without a habit of writing, then without two."""
+    found = [Stem(0, len(tag))]
+    seen = {(0, len(tag))}
+    for stem in found:  # which grows meanwhile: what is left may have another habit
+        for rule, confidence, start, stop in _habits(tag[stem.start : stem.stop]):
+            place = stem.start + start, stem.start + stop
+            if stop - start >= MIN_STEM and place not in seen:
+                seen.add(place)
+                found.append(Stem(*place, (*stem.rules, rule), stem.confidence * confidence))
+    return found
+
+
+def _habits(tag: str) -> Iterator[tuple[str, float, int, int]]:
+    """Rule, confidence, and where what it leaves begins and ends, of every habit of a tag."""
     if tag.startswith(_PREFIXES) or tag.endswith(_SUFFIXES):
         for affix in AFFIXES:
-            if stem := affix.stem(tag):
-                yield affix.rule, affix.confidence, stem
-    letters = tag.strip("0123456789")
-    if letters != tag and len(letters) >= MIN_STEM:
-        yield NUMBERED, 0.8, letters
+            if left := affix.left(tag):
+                yield affix.rule, affix.confidence, *left
+    start, stop = len(tag) - len(tag.lstrip(_DIGITS)), len(tag.rstrip(_DIGITS))
+    if (start, stop) != (0, len(tag)):
+        yield NUMBERED, 0.8, start, stop
 
 
 def _head_nouns(words: Sequence[str], lexicon: Lexicon) -> list[Match]:
-    for ending in endings(words):
-        if found := list(_as_noun(ending, lexicon)):
-            return [Match(m.form, HEAD_NOUN, 0.7 * m.confidence) for m in found]
+    """What the words end in without habits, and if that is nothing, what all of them end in.
+
+    A habit is no head: #bluemountainphotography is about a mountain.
+    """
+    number = {place: index for index, place in enumerate(accumulate(map(len, words), initial=0))}
+    whole, *others = stems("".join(words))
+    for stem in (*others, whole):
+        if stem.start in number and stem.stop in number:
+            for ending in endings(words[number[stem.start] : number[stem.stop]]):
+                found = [] if ending in _SUFFIXES else list(_as_noun(ending, lexicon))
+                if found:
+                    rule = THEN.join((*stem.rules, HEAD_NOUN))
+                    belief = HEAD_CONFIDENCE * stem.confidence
+                    return [Match(m.form, rule, belief * m.confidence) for m in found]
     return []
 
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from hashnext.hashtags import data
 from hashnext.hashtags.entries import NO_ENTRIES, Entries
 from hashnext.hashtags.lexicon import Lexicon
-from hashnext.hashtags.match import HEAD_NOUN, MAX_LENGTH, NOUN_RULES, Match, matches
+from hashnext.hashtags.match import MAX_LENGTH, NOUN_RULES, Match, matches
 from hashnext.hashtags.normalise import normalise
 from hashnext.hashtags.visual import DENIED, PERSON_REASON, VisualPolicy
 
@@ -26,6 +26,9 @@ SMOOTHING = 0.5
 NO_NOUN = "no noun synset"
 OUTSIDE = "outside scope imagenet"
 UNUSUAL = "an unusual name of it"
+ABBREVIATION = "an abbreviation of it"
+MAX_ABBREVIATION = 2
+"""Letters up to which a name is an abbreviation, unless it is the first one or of an artifact."""
 
 
 class Reading(NamedTuple):
@@ -82,30 +85,35 @@ class Reader:
 
     def alternatives(self, tag: str, words: Sequence[str]) -> list[Reading]:
         """A reading for every noun that the tag can be, the likeliest first."""
-        allowed = tag in self.allow.tags
-        return [self._read_noun(noun, allowed) for noun in matches(tag, self.lexicon, words)]
+        return [self._read_noun(tag, noun) for noun in matches(tag, self.lexicon, words)]
 
     def why_out(self, found: Match, synset: int) -> str | None:
         """Why a sense of a noun is out, or None when it is a candidate."""
         why = self.visual.why_out(synset)
-        if why is None and self.only_ilsvrc and synset not in self.lexicon.ilsvrc:
+        if why is None and self._is_outside(synset):
             return OUTSIDE
-        if why is None and found.rule == HEAD_NOUN and not self._is_usual(found.form, synset):
+        if why is None and found.of_compound and not self._is_usual(found.form, synset):
             return UNUSUAL  # #nikeairmax ends in a slang name of a drug
+        if why is None and self._is_abbreviation(found.form, synset):
+            return ABBREVIATION  # #pt is no platinum
         return why
 
-    def _read_noun(self, found: Match, allowed: bool) -> Reading:
+    def _read_noun(self, tag: str, found: Match) -> Reading:
+        allowed = tag in self.allow.tags
         shares = self.shares(found.form)
         outs = {synset: self.why_out(found, synset) for synset in shares}
         visual = {synset: share for synset, share in shares.items() if outs[synset] is None}
         named = {s: share for s, share in visual.items() if s in self.allow.synsets}
         if allowed and not visual:
-            visual = {s: n for s, n in shares.items() if outs[s] not in (PERSON_REASON, DENIED)}
+            visual = {
+                s: share for s, share in shares.items()
+                if outs[s] not in (PERSON_REASON, DENIED) and not self._is_outside(s)
+            }  # fmt: skip
         if visual and allowed:
             return Reading(found, visual, "")
         if named:
             return Reading(found, named, "")
-        if why := self._reviewed.get(found.form):
+        if why := self._reviewed.get(tag) or self._reviewed.get(found.form):
             return Reading(found, {}, f"reviewed: {why}")
         visible = sum(share for synset, share in shares.items() if outs[synset] in (None, OUTSIDE))
         if visible >= self.needed(found):
@@ -116,7 +124,11 @@ class Reader:
     @staticmethod
     def needed(found: Match) -> float:
         """Share of a noun's use that its visual senses must hold."""
-        return MIN_HEAD_SHARE if found.rule == HEAD_NOUN else MIN_VISUAL_SHARE
+        return MIN_HEAD_SHARE if found.of_compound else MIN_VISUAL_SHARE
+
+    def _is_outside(self, synset: int) -> bool:
+        """True for a synset outside the scope, which no list lets in."""
+        return self.only_ilsvrc and synset not in self.lexicon.ilsvrc
 
     def _is_used(self, reading: Reading) -> bool:
         """True for a tag that is a noun as a whole, and one that the concordance has."""
@@ -126,7 +138,15 @@ class Reader:
     def _is_usual(self, form: str, synset: int) -> bool:
         """True for a synset's first name, and for any that the concordance has in this sense."""
         used = dict(zip(self.lexicon.senses(form), self.lexicon.counts(form), strict=True))
-        return used[synset] > 0 or normalise(self.lexicon.name(synset)) == form
+        return used[synset] > 0 or self._is_first_name(form, synset)
+
+    def _is_abbreviation(self, form: str, synset: int) -> bool:
+        """True for a chemical symbol, but not for #ox or #pc."""
+        short = len(form) <= MAX_ABBREVIATION and self.lexicon.lexname(synset) != "artifact"
+        return short and not self._is_first_name(form, synset)
+
+    def _is_first_name(self, form: str, synset: int) -> bool:
+        return normalise(self.lexicon.name(synset)) == form
 
     def shares(self, form: str) -> dict[int, float]:
         """Every synset of a form with its share of the form's use."""
@@ -137,7 +157,7 @@ class Reader:
     def _weigh(self, form: str) -> dict[int, float]:
         synsets = self.lexicon.senses(form)
         weights = [
-            count + SMOOTHING * (1 + (normalise(self.lexicon.name(synset)) == form))
+            count + SMOOTHING * (1 + self._is_first_name(form, synset))
             for synset, count in zip(synsets, self.lexicon.counts(form), strict=True)
         ]
         return {s: weight / sum(weights) for s, weight in zip(synsets, weights, strict=True)}
@@ -153,6 +173,7 @@ class Reader:
 
     @cached_property
     def _reviewed(self) -> dict[str, str]:
+        """Why nouns, and whole tags, of the reviewed list are out."""
         text = resources.files(data).joinpath("reviewed_forms.tsv").read_text()
         return {
             line["form"]: line["why"] for line in csv.DictReader(text.splitlines(), delimiter="\t")

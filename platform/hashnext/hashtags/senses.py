@@ -58,7 +58,9 @@ class Score(NamedTuple):
     """Of the noun's use, in [0, 1]."""
     company: float
     """How much more than chance its kin stand beside the tag: posts with each kin tag beyond what
-    chance gives, where that is significant, summed, as a share of the tag's posts, at most 1."""
+    chance gives, where that is significant, summed, as a share of the tag's posts; or, where those
+    of all senses add up to more posts than the tag has, as a share of that sum. In [0, 1]. One
+    post that chance did not give speaks, too, but only as one of the tag's posts."""
 
     @property
     def total(self) -> float:
@@ -82,9 +84,8 @@ def weigh(
         readings: what each tag can mean.
         kin: who speaks for which sense.
         together: posts that carry both tags, for the pairs of `kin`; (tag, tag) is the tag's own.
-        num_posts: posts in all.
+        num_posts: posts in all; without any nothing keeps company.
     """
-
     found: dict[str, dict[int, float]] = defaultdict(lambda: defaultdict(float))
     own: dict[str, int] = defaultdict(int)
     for tag, by_sense in sorted(kin.items()):
@@ -93,15 +94,17 @@ def weigh(
         for synset, others in by_sense.items():
             found[noun][synset] += sum(
                 _beyond_chance(together.get((tag, other), 0),
-                               posts * together.get((other, other), 0) / num_posts)
+                               posts * together.get((other, other), 0) / max(num_posts, 1))
                 for other in sorted(others)
             )  # fmt: skip
+    candidates = _candidates(readings)
+    whole = {noun: max(own[noun], 1, sum(found[noun].values())) for noun in candidates}
     return {
         noun: {
-            synset: Score(share, min(1.0, found[noun][synset] / max(own[noun], 1)))
+            synset: Score(share, found[noun][synset] / whole[noun])
             for synset, share in shares.items()
         }
-        for noun, shares in _candidates(readings).items()
+        for noun, shares in candidates.items()
     }
 
 

@@ -1,12 +1,13 @@
 """A hashtag as words: `reddress` as red dress.
 
 The likeliest sequence of words under a bigram model of English (`hashtags.segment`). Counts are
-those of Google's trillion-word corpus as the wordsegment package ships them, and nouns of the
-lexicon and tags of the corpus that it lacks. What the writer marked is believed: capitals inside,
-underscores, numbers.
+those of Google's trillion-word corpus as the wordsegment package ships them, and words that it
+lacks: nouns of the lexicon, tags of the corpus (`hashtags.splitting`). What the writer marked is
+believed: capitals inside, underscores, numbers.
 """
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -31,12 +32,15 @@ SURE = 1e6
 """Count from which a word between capitals is believed to be one word."""
 BATCH = 4_000
 """Tags that are split at a time: some 50 MB of arrays."""
+YOUNGER = frozenset({"instagram"})
+"""Words of habits (`match.AFFIXES`) that are younger than the counts."""
 
 _CAPITALS = re.compile("[a-z][A-Z]")
+_TELLING = re.compile(r"[a-z][A-Z]|[^\W_]_+[^\W_]")
 _MARKED = re.compile(
-    r"\d+(?:st|nd|rd|th|s|D)?(?=[A-Z_]|$)|[A-Z]+(?=[A-Z][a-z])|[A-Z]?[^\W\dA-Z_]+|[A-Z]+|\d+"
+    r"\d+(?:st|nd|rd|th|s|D)?(?=[A-Z_]|$)|[A-Z]+(?=[A-Z][a-z])|[A-Z]?[^\dA-Z_]+|[A-Z]+|\d+"
 )
-_NUMBERED = re.compile(r"\d+(?:st|nd|rd|th|s|d)(?![a-z])|\d+|[^\W\d_]+")
+_NUMBERED = re.compile(r"\d+(?:st|nd|rd|th|s|d)(?![a-z])|\d+|[^\d_]+")
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +51,10 @@ class Words:
     """Of every known word by itself, by `hash_words`."""
     pairs: Costs
     """Of a word behind another one, by `hash_pair`."""
+
+    def with_words(self, added: Sequence[str]) -> "Words":
+        """The model with further words; those that it knows keep their cost."""
+        return Words(self.words.with_keys(hash_words(added), ADDED_COST), self.pairs)
 
     def split(self, tag: str) -> list[str]:
         """The words of a tag as written, lower case: `season1Episode2` as season 1 episode 2."""
@@ -79,10 +87,22 @@ class Words:
         return digits | (sure & marked)
 
 
+def tells_words(tag: str) -> bool:
+    """True for a tag whose writer set words apart by a capital inside or an underscore."""
+    return _TELLING.search(tag) is not None
+
+
 def _pieces(tag: str, marked: bool) -> list[str]:
     """What the writer set apart by capitals, underscores and numbers, lower case."""
-    found = _MARKED.findall(tag) if marked else _NUMBERED.findall(tag.lower())
+    text = tag if tag.isalnum() else "".join(map(_letter, unicodedata.normalize("NFC", tag)))
+    found = _MARKED.findall(text) if marked else _NUMBERED.findall(text.lower())
     return [*map(str.lower, found)]
+
+
+def _letter(char: str) -> str:
+    """Letters, marks and numbers as they are, nothing for what is invisible, else `_`."""
+    category = unicodedata.category(char)
+    return char if category[0] in "LMN" else "" if category == "Cf" else "_"
 
 
 ADDED_COST, UNSURE = (log10(CORPUS_WORDS / count) for count in (ADDED, SURE))
@@ -92,8 +112,9 @@ ADDED_COST, UNSURE = (log10(CORPUS_WORDS / count) for count in (ADDED, SURE))
 def load(nouns: frozenset[str] = frozenset()) -> Words:
     """The model of English with further nouns; some tenths of a second the first time."""
     texts, counts = _counts("unigrams.txt")
-    keys = hash_words([*nouns, *texts.to_pylist()])
-    costs = np.concatenate([np.full(len(nouns), ADDED_COST), np.log10(CORPUS_WORDS / counts)])
+    added = nouns | YOUNGER
+    keys = hash_words([*added, *texts.to_pylist()])
+    costs = np.concatenate([np.full(len(added), ADDED_COST), np.log10(CORPUS_WORDS / counts)])
     words = Costs.of(keys, costs)
     return Words(words, _load_pairs(words))
 

@@ -43,20 +43,39 @@ class RowGroup(Unit):
         paths = [metadata.schema.column(leaf).path for leaf in range(metadata.num_columns)]
         numbers = [path for path in paths if path.startswith(f"{tags}.")]
         with _opened(folder, self.name, metadata=metadata, read_dictionary=numbers) as file:
+            lists = file.read_row_group(self.index, [tags])[tags]
             table = self._read(file, folder, columns, ["post_id", "public"])
-            return table.append_column("hashtags", file.read_row_group(self.index, [tags])[tags])
+        if lists.null_count and "caption" in found:
+            return self.read(folder, columns, ["post_id", "hashtags", "public"])
+        self._check_text(lists, folder, tags)
+        return table.append_column("hashtags", lists)
 
     def _read(
         self, file: pq.ParquetFile, folder: Folder, columns: Columns, fields: Sequence[str]
     ) -> pa.Table:
         found = _found(file.schema_arrow, columns)
         sources = {field: _source(field, found) for field in fields}
-        wanted = sorted({columns.of(source) for source in sources.values() if source})
-        raw = file.read_row_group(self.index, columns=wanted)
+        wanted = {columns.of(source) for source in sources.values() if source}
+        raw = file.read_row_group(self.index, columns=sorted(wanted))
+        if sources.get("hashtags") == "hashtags" and raw[columns.hashtags].null_count:
+            for name in {columns.caption} & set(file.schema_arrow.names):
+                captions = file.read_row_group(self.index, columns=[name])[name]
+                self._check_text(captions, folder, name)
+                raw = raw.append_column(name, captions)
         return pa.table(
             [self._field(field, sources[field], raw, folder, columns) for field in fields],
             schema=pa.schema([POST.field(field) for field in fields]),
         )
+
+    def _check_text(self, values: pa.ChunkedArray, folder: Folder, column: str) -> None:
+        """Refuse text that is not UTF-8, which Parquet does not keep a writer from storing."""
+        for chunk in values.chunks:
+            texts = chunk.values if types.is_nested(chunk.type) else chunk
+            try:
+                getattr(texts, "dictionary", texts).validate(full=True)
+            except pa.ArrowInvalid as error:
+                where = folder.location_of(self.name)
+                raise DataError(f"{where}: column {column!r} is no text ({error})") from error
 
     def _field(
         self, field: str, source: str | None, raw: pa.Table, folder: Folder, columns: Columns
@@ -65,11 +84,16 @@ class RowGroup(Unit):
         if source is None:
             return pa.nulls(raw.num_rows, POST.field(field).type)
         values = raw[columns.of(source)]
+        if field != "image" and not types.is_struct(values.type):
+            self._check_text(values, folder, columns.of(source))
         if field == "image_uri":
             beside = folder.location_of(self.name)
             return pa.array(image_files.resolve(values.to_pylist(), beside), pa.string())
         if field == "hashtags":
-            return _from_captions(values) if source == "caption" else _without_nulls(values)
+            if source == "caption":
+                return _from_captions(values)
+            captions = raw[columns.caption] if columns.caption in raw.column_names else None
+            return _without_nulls(values, captions)
         if types.is_struct(values.type):
             values = pc.struct_field(values, "bytes")
         values = values.cast(POST.field(field).type)
@@ -173,8 +197,10 @@ def _is_bytes(kind: pa.DataType) -> bool:
     return kind in (pa.binary(), pa.large_binary(), pa.binary_view())
 
 
-def _without_nulls(lists: pa.ChunkedArray) -> pa.Array:
-    """Lists of tags where a null list is empty and null tags are gone."""
+def _without_nulls(lists: pa.ChunkedArray, captions: pa.ChunkedArray | None) -> pa.Array:
+    """Lists of tags with null tags gone; a null list is that of the caption, or empty."""
+    if captions is not None:
+        lists = pc.coalesce(lists.cast(POST.field("hashtags").type), _from_captions(captions))
     array = lists.cast(POST.field("hashtags").type).combine_chunks()
     tags, rows = pc.list_flatten(array), pc.list_parent_indices(array)
     kept = tags.is_valid()
