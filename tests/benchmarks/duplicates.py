@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import tyro
 from PIL import Image, ImageDraw, ImageEnhance
@@ -29,7 +30,8 @@ from PIL import Image, ImageDraw, ImageEnhance
 from hashnext.images.decode import RGB, DecodeLimits, ImageRejected, decode
 from hashnext.settings import test_data
 from hashnext.shards.duplicates import DuplicatesConfig, find_removals
-from hashnext.shards.identity import Pictures, as_thumbnails, identity
+from hashnext.shards.identity import IDENTITY_SCHEMA, Pictures, as_thumbnails, identity
+from hashnext.shards.identity import pictures as collected
 
 Picture = Image.Image
 Change = Callable[[Picture, np.random.Generator], Picture]
@@ -215,11 +217,9 @@ def known(name: str, image: RGB) -> dict[str, Any]:
 
 def pictures(rows: list[dict[str, Any]]) -> Pictures:
     """Pictures in memory."""
-    return Pictures(
-        ids=[row["post_id"] for row in rows],
-        digests=[row["sha256"] for row in rows],
-        hashes=np.array([row["hashes"] for row in rows]),
-        thumbnails=lambda wanted: {n: as_thumbnails(rows[n]["thumbnails"]) for n in wanted},
+    return collected(
+        pa.Table.from_pylist(rows, IDENTITY_SCHEMA),
+        lambda wanted: {n: as_thumbnails(rows[n]["thumbnails"]) for n in wanted},
     )
 
 

@@ -48,9 +48,9 @@ def _copy(
 ) -> Copy:
     ids, table = collection.images.ids, int(collection.tables[removal.kept])
     return Copy(
-        post_id=ids[removal.row],
+        post_id=ids[removal.row].as_py(),
         part=int(collection.tables[removal.row]),
-        kept_id=ids[removal.kept],
+        kept_id=ids[removal.kept].as_py(),
         kept_part=table if table < num_parts else None,
         reference=None if table < num_parts else references[table - num_parts],
         reason=removal.reason,
