@@ -75,7 +75,8 @@ def first_of_equal(values: pa.Array) -> NDArray[np.int64]:
     """For each value the number of the first that equals it, which may be itself: int64 (n,)."""
     codes = values.dictionary_encode().indices.to_numpy()
     _, first = np.unique(codes, return_index=True)
-    return first[codes]
+    firsts: NDArray[np.int64] = first[codes]
+    return firsts
 
 
 def as_thumbnails(data: bytes) -> Thumbnails:

@@ -5,9 +5,10 @@ continues where it was and ends with the same bytes. Then repeated ids and copie
 (`settle.py`). The manifest comes last, unless too much of the source is bad (`budget.py`).
 """
 
+import pickle
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import chain
 from typing import Any
 
@@ -86,16 +87,17 @@ def group_units(units: Sequence[Unit], rows: int) -> list[list[Unit]]:
 
 
 def prepare_part(
-    batch: dict[str, Any],
-    source: PostSource,
-    out: Folder,
-    config: PrepareConfig,
-    parts: list[list[Unit]],
+    batch: dict[str, Any], source: PostSource, out: Folder, config: PrepareConfig
 ) -> dict[str, Any]:
-    """Ray Data task: prepare the part numbered `batch["part"]`; returns that number."""
+    """Ray Data task: prepare the part numbered `batch["part"]`; returns that number.
+
+    Args:
+        batch: one row, `part` and its pickled `units`: `source` lists none, so that a task does not
+            receive those of all parts.
+    """
     part = int(batch["part"][0])
     builder = PartBuilder(config, tombstoned=frozenset(source.tombstoned.to_pylist()))
-    for unit in parts[part]:
+    for unit in pickle.loads(batch["units"][0]):
         posts = source.read(unit, source.without_images())
         builder.add(posts, source.images(posts, config.fetch, config.limits.max_bytes))
     records.write(out, part, builder)
@@ -107,9 +109,10 @@ def _run_parts(
 ) -> Iterator[int]:
     if not todo:
         return
-    dataset = ray.data.from_blocks([pa.table({"part": [part]}) for part in todo]).map_batches(
+    rows = [pa.table({"part": [part], "units": [pickle.dumps(parts[part])]}) for part in todo]
+    dataset = ray.data.from_blocks(rows).map_batches(
         prepare_part,
-        fn_kwargs={"source": source, "out": out, "config": config, "parts": parts},
+        fn_kwargs={"source": replace(source, units=()), "out": out, "config": config},
         batch_size=1,
     )
     for row in dataset.iter_rows():
