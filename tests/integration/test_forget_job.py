@@ -92,7 +92,28 @@ def test_shards_not_rewritten_are_counted_without_and_not_trained_on(
         plan(config, Folder.at(own.shards), labels)
     result = forget.main(forget.Forget(shards=own.shards))
     assert result["removed besides, taken down before"] == 3
-    assert plan(config, Folder.at(own.shards), labels).posts == result["shard rows"]
+    again = Vocabulary.load(tmp_path / "new")
+    assert plan(config, Folder.at(own.shards), again).posts == result["shard rows"]
+    with pytest.raises(StateError, match=r"the vocabulary counts 3 posts .*jobs\.vocabulary"):
+        plan(config, Folder.at(own.shards), labels)
+
+
+def test_counts_are_old_only_by_what_the_shards_have_lost_since(
+    own: Corpus, tombstones: Tombstones, tmp_path: Path
+) -> None:
+    first, second, third = training_ids(own.shards, 3)
+    shards = Folder.at(own.shards)
+    take_down(tmp_path, own.shards, "of another corpus")
+    assert plan(nano(), shards, Vocabulary.load(own.vocabulary)).posts
+    take_down(tmp_path, own.shards, first)
+    time.sleep(1.1)  # takedowns are told apart by the second
+    job = vocabulary.VocabularyJob(posts=own.shards, out=str(tmp_path / "new"))
+    vocabulary.main(job)
+    assert plan(nano(), shards, Vocabulary.load(job.out)).posts
+    take_down(tmp_path, own.shards, second)
+    take_down(tmp_path, own.shards, third)
+    with pytest.raises(StateError, match="the vocabulary counts 2 posts"):
+        plan(nano(), shards, Vocabulary.load(job.out))
 
 
 def test_prepare_refuses_the_posts_by_name(

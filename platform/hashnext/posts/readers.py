@@ -53,6 +53,8 @@ class PostSource:
     tombstoned: pa.Array
     """Ids of its posts that were taken down, ascending: string (n,). Of tars, which tell their ids
     only when they are read, the ids of all posts ever taken down."""
+    last_takedown: str | None
+    """Time of the last takedown, of whatever post, that this reader knows of: ISO 8601."""
     fingerprint: str
     """SHA-256 over the names, sizes and row counts of the files and the names of the columns; where
     posts were taken down, also how many and a digest of their ids."""
@@ -88,7 +90,9 @@ class PostSource:
         rows = [unit.rows for unit in listing.units]
         if not sum(count is None or count for count in rows):
             raise DataError(f"{location}: holds no posts")
-        taken_down = tombstones.found_among(Tombstones.open().ids(), listing.units, folder, columns)
+        records = Tombstones.open().table()
+        known = tombstones.ids_in(records)
+        taken_down = tombstones.found_among(known, listing.units, folder, columns)
         return cls(
             folder=folder,
             location=absolute(location),
@@ -98,6 +102,7 @@ class PostSource:
             units=listing.units,
             rows=None if None in rows else sum(count or 0 for count in rows),
             tombstoned=taken_down,
+            last_takedown=tombstones.latest(records),
             fingerprint=_fingerprint(listing, columns, taken_down),
         )
 
