@@ -163,6 +163,30 @@ def test_the_model_knows_what_it_has_seen(
     assert [each["taken_down_held_out"] for each in found] == [1, 1, 0]
 
 
+def test_lineage_warns_of_takedowns_that_it_cannot_place(
+    own: Corpus, tombstones: Tombstones, tiny_package: ModelPackage, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    package = write_package(
+        Folder.at(tmp_path / "model"),
+        state_dict=tiny_package.build().state_dict(), config=tiny_package.config,
+        vocabulary=tiny_package.vocabulary, preprocess=tiny_package.preprocess,
+        calibration=tiny_package.calibration,
+        lineage={"dataset": Manifest.read(Folder.at(own.shards)).fingerprint},
+    )  # fmt: skip
+    (post,) = training_ids(own.shards, 1)
+    other = make_shards(tmp_path / "other", smooth_posts(12), part_rows=6)
+    job = lineage.Lineage(model=package.folder.location)
+    assert lineage.main(job)["taken_down_trained_on"] == 0
+    assert "warning" not in capsys.readouterr().out
+    take_down(tmp_path, other.location, post)
+    assert lineage.main(job)["taken_down_trained_on"] == 0
+    assert "warning: 1 other posts were taken down" in capsys.readouterr().out
+    forget.main(forget.Forget(shards=own.shards))
+    assert lineage.main(job)["taken_down_trained_on"] == 1
+    assert "warning" not in capsys.readouterr().out
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_killed_takedown_ends_in_the_same_state(

@@ -8,13 +8,16 @@ continues where it was and ends with the same bytes. Then repeated ids and copie
 import pickle
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
+from functools import partial
 from itertools import chain
 from typing import Any
 
 import pyarrow as pa
 import ray
 
+from hashnext.errors import DataError
 from hashnext.posts.readers import PostSource
 from hashnext.posts.schema import Unit
 from hashnext.progress import Meter
@@ -26,10 +29,12 @@ from hashnext.shards.manifest import (
     Manifest,
 )
 from hashnext.shards.part import PartBuilder, PrepareConfig
+from hashnext.shards.records import Record
 from hashnext.shards.references import Reference
 from hashnext.shards.settle import settle
 from hashnext.storage import Folder
 
+PARTS_CHECKED_AT_ONCE = 8
 PART_ROWS = 1024
 """Posts that a part aims at; a task holds one part in memory, and a source's row group whole."""
 
@@ -56,19 +61,22 @@ def prepare(
         The manifest, already written.
 
     Raises:
-        DataError: the source breaks while it is read, or too many posts are bad; finished parts
-            are kept, and there is no manifest.
+        DataError: the source breaks or changes while it is read, or too many posts are bad;
+            finished parts are kept, and there is no manifest.
     """
     parts = group_units(source.units, PART_ROWS)
-    finished = [part for part in range(len(parts)) if records.is_intact(out, part)]
-    todo = sorted(set(range(len(parts))) - set(finished))
+    records.sweep(out)
+    finished, todo = _finished(out, len(parts))
     tally = Tally()
     for part in chain(finished, _run_parts(source, out, config, parts, todo)):
-        tally.add(records.read(out, part))
+        record = records.read(out, part)
+        _require_all(record, parts[part], source)
+        tally.add(record)
         meter.update(tally.posts)
         budget.check(tally, complete=False)
     settle(out, config, len(parts), references)
     budget.check(_tally(out, len(parts)), complete=True)
+    records.sweep(out)
     return commit(out, config, len(parts))
 
 
@@ -84,6 +92,26 @@ def group_units(units: Sequence[Unit], rows: int) -> list[list[Unit]]:
         groups[-1].append(unit)
         held += size
     return groups
+
+
+def _finished(out: Folder, num_parts: int) -> tuple[list[int], list[int]]:
+    """Parts that are made already, and the others."""
+    with ThreadPoolExecutor(PARTS_CHECKED_AT_ONCE) as threads:
+        intact = list(threads.map(partial(records.is_intact, out), range(num_parts)))
+    parts = range(num_parts)
+    return [p for p in parts if intact[p]], [p for p in parts if not intact[p]]
+
+
+def _require_all(record: Record, units: Sequence[Unit], source: PostSource) -> None:
+    """Every post that the source said it has must have become a row of one kind or the other."""
+    rows = [unit.rows for unit in units]
+    if None in rows or record.posts == sum(count or 0 for count in rows):
+        return
+    names = ", ".join(dict.fromkeys(unit.name for unit in units))
+    raise DataError(
+        f"{source.location}: {names} said to hold {sum(count or 0 for count in rows):,} posts, of "
+        f"which {record.posts:,} were read; the source has changed meanwhile: name another --out"
+    )
 
 
 def prepare_part(

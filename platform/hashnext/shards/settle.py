@@ -69,4 +69,4 @@ def _take_out(out: Folder, part: int, rejections: dict[int, Rejection]) -> None:
     keep = [row for row in range(table.num_rows) if row not in rejections]
     quarantine = [*records.read(out, part).quarantine]
     quarantine += [rejections[row] for row in sorted(rejections)]
-    records.write_rows(out, part, table.take(keep), quarantine, settled=True)
+    records.write_rows(out, part, table.take(pa.array(keep, pa.int64())), quarantine, settled=True)
