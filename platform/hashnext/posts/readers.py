@@ -114,7 +114,7 @@ class PostSource:
         """
         for field in fields:
             names = EITHER.get(field, (field,))
-            if field != "public" and not self.found.intersection(names):
+            if field not in ("public", "problem") and not self.found.intersection(names):
                 raise SchemaError(
                     f"{self.location}: no column "
                     + " or ".join(repr(self.columns.of(name)) for name in names)
@@ -125,7 +125,7 @@ class PostSource:
         """The posts of a unit, in their order in the source.
 
         Of a private post only the id is shown: `image` and `image_uri` are null, `hashtags` empty.
-        A post that was taken down is private.
+        A post that was taken down is private, and so is a row that is no post (`problem`).
 
         Args:
             unit: one of `units`.
@@ -138,7 +138,7 @@ class PostSource:
 
         Raises:
             DataError: a file is damaged.
-            SchemaError: the source has no such column, or a value has the wrong type.
+            SchemaError: the source has no such column.
         """
         self.require(*fields)
         needed = {*fields, "public"} | ({"post_id"} if len(self.tombstoned) else set())
@@ -186,7 +186,7 @@ class PostSource:
 
         Raises:
             DataError: a file is damaged.
-            SchemaError: the source has no tags, or a value has the wrong type.
+            SchemaError: the source has no tags.
         """
         self.require("post_id", "hashtags")
         table = unit.read_tags(self.folder, self.columns)
