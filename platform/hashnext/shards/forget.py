@@ -58,8 +58,8 @@ def forget(
 
     Raises:
         DataError: there are no finished shards, or a file of theirs is damaged.
-        StateError: another takedown works on the same shards; this one is recorded by then where
-            it was met late, and the same command again does the rest.
+        StateError: another takedown works on the same shards. Where that shows as late as when the
+            manifest is to be replaced, the posts are recorded; the same command finishes later.
     """
     Manifest.read(shards)
     with _alone(shards):
