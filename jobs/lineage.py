@@ -1,8 +1,9 @@
 """What a model was made from, and which posts it has seen that were taken down since, itself or
 in the weights that its training started from.
 
-Posts that were held out are told apart: they were never trained on. A post that was taken out of
-other shards alone does not show; run jobs.forget on the model's own shards first.
+Posts that were held out are told apart: they were never trained on. What is compared is the
+fingerprint of the model's shards, so a post that was taken out of other shards alone does not show;
+a warning counts such posts, and jobs.forget on the model's own shards settles which it has seen.
 """
 
 from dataclasses import asdict, dataclass
@@ -35,7 +36,8 @@ def main(job: Lineage) -> dict[str, Any]:
     """Print where the model comes from and what it has seen; return the same."""
     package = ModelPackage.open(job.model)
     datasets = seen_datasets(package.lineage)
-    seen = seen_posts(datasets, Tombstones.open().table()) if datasets else None
+    gone = Tombstones.open().table()
+    seen = seen_posts(datasets, gone) if datasets else None
     result = {**_origin(package), **_counts(seen), "taken_down": [asdict(p) for p in seen or []]}
     shown = {key: value for key, value in result.items() if key != "taken_down"}
     absent = {key: "unknown" for key, value in shown.items() if value is None} | (
@@ -47,6 +49,12 @@ def main(job: Lineage) -> dict[str, Any]:
         print(f"{post.time}  {kind}  {post.post_id}")
     if seen and len(seen) > SHOWN:
         print(f"and {len(seen) - SHOWN:,} more; --out writes all of them")
+    if elsewhere := len(tombstones.ids_in(gone)) - len(seen or []):
+        print(
+            f"warning: {elsewhere:,} other posts were taken down, none from shards of a fingerprint"
+            " above or what became of them; if the model's shards held some, they show here once "
+            "jobs.forget has run on these shards"
+        )
     if job.out is not None:
         _write(job.out, package, result)
     return result

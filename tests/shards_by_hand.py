@@ -1,7 +1,10 @@
 """Shards made in this process, without Ray, and a look whether a manifest fits its files."""
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pyarrow as pa
@@ -28,6 +31,7 @@ def smooth_posts(count: int, private: int = 5) -> list[dict[str, object]]:
         image = np.asarray(coarse.resize((64, 48), Image.Resampling.BICUBIC))
         posts.append({
             "post_id": f"post{number:03d}", "image": encode_jpeg(image), "image_uri": None,
+            "problem": None,
             "hashtags": [f"tag{number:03d}"], "public": number % private != 0,
         })  # fmt: skip
     return posts
@@ -110,3 +114,39 @@ def contents(shards: Folder) -> dict[str, bytes]:
     """Bytes of every file by its name."""
     paths = sorted(path for path in Path(shards.path).rglob("*") if path.is_file())
     return {str(path.relative_to(shards.path)): path.read_bytes() for path in paths}
+
+
+class Killed(BaseException):
+    """Stands for a kill -9."""
+
+
+def killed_at(step: int, act: Callable[[], object], *, leave_half: bool = False) -> bool:
+    """Run `act` up to its write or delete number `step`; false when it ends.
+
+    A write that is killed may leave half of its file aside.
+    """
+    done = 0
+
+    def counted(original: Callable[..., Any]) -> Callable[..., Any]:
+        def call(folder: Folder, name: str, *data: Any) -> Any:
+            nonlocal done
+            if done == step:
+                if data and leave_half:
+                    original(folder, f"{name}.77.tmp", bytes(data[0])[: len(data[0]) // 2])
+                raise Killed
+            done += 1
+            return original(folder, name, *data)
+
+        return call
+
+    with (
+        patch.object(Folder, "write_bytes", counted(Folder.write_bytes)),
+        patch.object(Folder, "delete", counted(Folder.delete)),
+        patch("hashnext.shards.forget.PARTS_AT_ONCE", 1),
+        patch("hashnext.shards.traces.PARTS_AT_ONCE", 1),
+    ):
+        try:
+            act()
+        except Killed:
+            return True
+    return False

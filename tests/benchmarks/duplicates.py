@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import tyro
 from PIL import Image, ImageDraw, ImageEnhance
@@ -29,7 +30,8 @@ from PIL import Image, ImageDraw, ImageEnhance
 from hashnext.images.decode import RGB, DecodeLimits, ImageRejected, decode
 from hashnext.settings import test_data
 from hashnext.shards.duplicates import DuplicatesConfig, find_removals
-from hashnext.shards.identity import Pictures, as_thumbnails, identity
+from hashnext.shards.identity import IDENTITY_SCHEMA, Pictures, as_thumbnails, identity
+from hashnext.shards.identity import pictures as collected
 
 Picture = Image.Image
 Change = Callable[[Picture, np.random.Generator], Picture]
@@ -93,6 +95,8 @@ CHANGES: dict[str, Change] = {
     change.__name__: change
     for change in (crop, mirror, border, caption, brightness, screenshot, recompression)
 }
+WHAT = {name: str(change.__doc__).rstrip(".") for name, change in CHANGES.items()}
+KINDS = ("photos", "parts of photos", "parts of one photo")
 
 
 @dataclass(frozen=True)
@@ -117,7 +121,8 @@ def main(sizes: Benchmark) -> None:
 
 
 def recall(count: int, config: DuplicatesConfig) -> None:
-    """Print the share of recognised copies for each change."""
+    """Print a table of the share of recognised copies for each change."""
+    print("| change | recognised |\n|---|---|")
     photos = [
         Image.fromarray(image) for _, image in islice(decoded("photos/photos.parquet"), count)
     ]
@@ -131,7 +136,7 @@ def recall(count: int, config: DuplicatesConfig) -> None:
         images = pictures([*originals, *copies])
         removals = find_removals(images, len(images), config)
         right = sum(each.row == each.kept + len(photos) for each in removals)
-        print(f"{name:<14} {right / len(photos):6.1%} of {len(photos):,} recognised", flush=True)
+        print(f"| {name}: {WHAT[name]} | {100 * right / len(photos):.1f} % |", flush=True)
 
 
 def false_removals(count: int, config: DuplicatesConfig) -> None:
@@ -142,8 +147,12 @@ def false_removals(count: int, config: DuplicatesConfig) -> None:
     images = pictures(rows)
     removals = find_removals(images, len(images), config)
     done = time.monotonic()
-    kinds = Counter(kind(images.ids[each.row], images.ids[each.kept]) for each in removals)
-    print(f"{len(removals)} of {len(images):,} different pictures removed: {dict(kinds)}")
+    kinds = Counter(
+        kind(*(images.ids[row].as_py() for row in (each.row, each.kept))) for each in removals
+    )
+    print(f"\n| of {len(images):,} different pictures | removed as copies |\n|---|---|")
+    for name in KINDS:
+        print(f"| {name} | {kinds[name]:,} |")
     for each in removals:
         print(f"  {images.ids[each.row]} for {images.ids[each.kept]}, {each.distance} bits apart")
     print(
@@ -155,9 +164,10 @@ def false_removals(count: int, config: DuplicatesConfig) -> None:
 def kind(first: str, second: str) -> str:
     """What a pair consists of; ids of tiles end in '#' and a number."""
     one, other = (name.partition("#")[0] for name in (first, second))
+    whole, of_photos, of_one = KINDS
     if one == other:
-        return "parts of one photo"
-    return "parts of photos" if "#" in first + second else "photos"
+        return of_one
+    return of_photos if "#" in first + second else whole
 
 
 def different() -> Iterator[tuple[str, RGB]]:
@@ -215,11 +225,9 @@ def known(name: str, image: RGB) -> dict[str, Any]:
 
 def pictures(rows: list[dict[str, Any]]) -> Pictures:
     """Pictures in memory."""
-    return Pictures(
-        ids=[row["post_id"] for row in rows],
-        digests=[row["sha256"] for row in rows],
-        hashes=np.array([row["hashes"] for row in rows]),
-        thumbnails=lambda wanted: {n: as_thumbnails(rows[n]["thumbnails"]) for n in wanted},
+    return collected(
+        pa.Table.from_pylist(rows, IDENTITY_SCHEMA),
+        lambda wanted: {n: as_thumbnails(rows[n]["thumbnails"]) for n in wanted},
     )
 
 

@@ -92,7 +92,28 @@ def test_shards_not_rewritten_are_counted_without_and_not_trained_on(
         plan(config, Folder.at(own.shards), labels)
     result = forget.main(forget.Forget(shards=own.shards))
     assert result["removed besides, taken down before"] == 3
-    assert plan(config, Folder.at(own.shards), labels).posts == result["shard rows"]
+    again = Vocabulary.load(tmp_path / "new")
+    assert plan(config, Folder.at(own.shards), again).posts == result["shard rows"]
+    with pytest.raises(StateError, match=r"the vocabulary counts 3 posts .*jobs\.vocabulary"):
+        plan(config, Folder.at(own.shards), labels)
+
+
+def test_counts_are_old_only_by_what_the_shards_have_lost_since(
+    own: Corpus, tombstones: Tombstones, tmp_path: Path
+) -> None:
+    first, second, third = training_ids(own.shards, 3)
+    shards = Folder.at(own.shards)
+    take_down(tmp_path, own.shards, "of another corpus")
+    assert plan(nano(), shards, Vocabulary.load(own.vocabulary)).posts
+    take_down(tmp_path, own.shards, first)
+    time.sleep(1.1)  # takedowns are told apart by the second
+    job = vocabulary.VocabularyJob(posts=own.shards, out=str(tmp_path / "new"))
+    vocabulary.main(job)
+    assert plan(nano(), shards, Vocabulary.load(job.out)).posts
+    take_down(tmp_path, own.shards, second)
+    take_down(tmp_path, own.shards, third)
+    with pytest.raises(StateError, match="the vocabulary counts 2 posts"):
+        plan(nano(), shards, Vocabulary.load(job.out))
 
 
 def test_prepare_refuses_the_posts_by_name(
@@ -140,6 +161,30 @@ def test_the_model_knows_what_it_has_seen(
     found = [lineage.main(lineage.Lineage(model=package.folder.location)) for package in packages]
     assert [each["taken_down_trained_on"] for each in found] == [2, 1, 0]
     assert [each["taken_down_held_out"] for each in found] == [1, 1, 0]
+
+
+def test_lineage_warns_of_takedowns_that_it_cannot_place(
+    own: Corpus, tombstones: Tombstones, tiny_package: ModelPackage, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    package = write_package(
+        Folder.at(tmp_path / "model"),
+        state_dict=tiny_package.build().state_dict(), config=tiny_package.config,
+        vocabulary=tiny_package.vocabulary, preprocess=tiny_package.preprocess,
+        calibration=tiny_package.calibration,
+        lineage={"dataset": Manifest.read(Folder.at(own.shards)).fingerprint},
+    )  # fmt: skip
+    (post,) = training_ids(own.shards, 1)
+    other = make_shards(tmp_path / "other", smooth_posts(12), part_rows=6)
+    job = lineage.Lineage(model=package.folder.location)
+    assert lineage.main(job)["taken_down_trained_on"] == 0
+    assert "warning" not in capsys.readouterr().out
+    take_down(tmp_path, other.location, post)
+    assert lineage.main(job)["taken_down_trained_on"] == 0
+    assert "warning: 1 other posts were taken down" in capsys.readouterr().out
+    forget.main(forget.Forget(shards=own.shards))
+    assert lineage.main(job)["taken_down_trained_on"] == 1
+    assert "warning" not in capsys.readouterr().out
 
 
 @pytest.mark.slow

@@ -11,11 +11,12 @@ from hashnext.errors import ConfigError, DataError, StateError
 from hashnext.evaluation.lower_bound import Leaked
 from hashnext.images.decode import encode_jpeg
 from hashnext.posts.identity import held_out, post_keys
+from hashnext.shards.duplicates import DuplicatesConfig
 from jobs import leakage, prepare
 from jobs.leakage import LeakageJob
 from tests.unit.test_duplicates import picture
 
-POSTS = [f"post{number}" for number in range(40)]
+POSTS = [f"post{number}" for number in range(41)]
 IDS = ["trained", "held out", "new", "newer"]
 
 
@@ -26,14 +27,18 @@ def write(path: Path, **columns: object) -> str:
 
 @pytest.fixture(scope="module")
 def job(tmp_path_factory: pytest.TempPathFactory, ray_session: None) -> LeakageJob:
-    """Shards of forty pictures, and an evaluation set that shows two of them and two others."""
+    """Shards of forty pictures and a copy of one, and an evaluation set that shows two of them and
+    two others."""
     folder = tmp_path_factory.mktemp("leakage")
-    images = [encode_jpeg(picture(number)) for number in range(len(POSTS))]
+    images = [encode_jpeg(picture(number)) for number in range(len(POSTS) - 1)]
+    images.append(encode_jpeg(picture(30), 60))
     posts = write(
         folder / "posts.parquet", post_id=POSTS, image=images, hashtags=[["dog"]] * len(POSTS),
         public=[True] * len(POSTS),
     )  # fmt: skip
-    prepare.main(prepare.Prepare(posts=posts, out=str(folder / "shards"), size=64))
+    all_of_them = DuplicatesConfig(remove="none")
+    shards = str(folder / "shards")
+    prepare.main(prepare.Prepare(posts=posts, out=shards, size=64, duplicates=all_of_them))
     out = held_out(post_keys(pa.array(POSTS)))
     trained, kept = int(np.flatnonzero(~out)[0]), int(np.flatnonzero(out)[0])
     shown = [picture(trained), picture(kept)[:, ::-1], picture(100), picture(101)]
@@ -41,7 +46,7 @@ def job(tmp_path_factory: pytest.TempPathFactory, ray_session: None) -> LeakageJ
         folder / "test.parquet", id=IDS,
         image=[encode_jpeg(np.ascontiguousarray(image), 60) for image in shown],
     )  # fmt: skip
-    return LeakageJob(shards=str(folder / "shards"), evaluation=evaluation, out=str(folder / "out"))
+    return LeakageJob(shards=shards, evaluation=evaluation, out=str(folder / "out"))
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,7 @@ from hashnext.shards.duplicates import DuplicatesConfig
 from hashnext.shards.manifest import Manifest
 from hashnext.storage import Folder
 from jobs.prepare import Prepare, main
+from tests.unit.test_decode import dds
 
 
 def test_every_post_is_a_shard_row_or_in_quarantine(corpus: Corpus) -> None:
@@ -119,6 +120,38 @@ def test_a_manifest_with_image_files_beside_it(ray_session: None, tmp_path: Path
     manifest = Manifest.read(Folder.at(tmp_path / "out"))
     assert manifest.quarantined == {"missing": 1, "private": 2, "truncated": 1}
     assert manifest.input_posts == 12 == manifest.rows + 4
+
+
+def test_rows_that_are_no_posts_go_to_quarantine_and_count_as_bad(
+    ray_session: None, tmp_path: Path
+) -> None:
+    lines = []
+    for post in patterned_posts(300).to_pylist():
+        (tmp_path / f"{post['post_id']}.jpg").write_bytes(post["image"])
+        lines.append(json.dumps(post | {"image": f"{post['post_id']}.jpg"}))
+    lines[280], lines[2] = lines[280][:20], "[]"
+    (tmp_path / "posts.jsonl").write_text("\n".join(lines))
+    job = Prepare(posts=str(tmp_path / "posts.jsonl"), out=str(tmp_path / "out"), size=32)
+    with pytest.raises(DataError, match=r"2 of 300 .* 2 malformed, such as posts\.jsonl, line 3"):
+        main(replace(job, max_bad_fraction=0.005))
+    assert main(job)["counts"]["input_posts"] == 300
+    assert pq.read_table(tmp_path / "out" / "quarantine.parquet").to_pylist() == [
+        {"post_id": f"posts.jsonl, line {number}", "stage": "read", "reason": "malformed",
+         "detail": "not a JSON object in UTF-8"}
+        for number in (3, 281)
+    ]  # fmt: skip
+
+
+def test_a_hostile_image_is_rejected_alone(ray_session: None, tmp_path: Path) -> None:
+    posts = patterned_posts(12).to_pylist()
+    posts[3]["image"] = dds(b"ZZZZ")
+    pq.write_table(pa.Table.from_pylist(posts), tmp_path / "posts.parquet")
+    pq.write_table(pa.table({"image": [dds(b"ZZZZ")]}), tmp_path / "test.parquet")
+    main(Prepare(
+        posts=str(tmp_path / "posts.parquet"), out=str(tmp_path / "out"), size=32,
+        exclude_similar_to=(str(tmp_path / "test.parquet"),),
+    ))  # fmt: skip
+    assert Manifest.read(Folder.at(tmp_path / "out")).quarantined == {"not_image": 1}
 
 
 def test_a_rotten_source_is_stopped_and_continued_with_a_larger_budget(

@@ -3,13 +3,16 @@
 import io
 import struct
 import zlib
+from contextlib import suppress
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from hashnext.errors import ConfigError
-from hashnext.images.decode import DecodeLimits, ImageRejected, decode, encode_jpeg
+from hashnext.images.decode import FORMATS, DecodeLimits, ImageRejected, decode, encode_jpeg
 
 LIMITS = DecodeLimits()
 
@@ -42,7 +45,7 @@ def png_claiming(width: int, height: int) -> bytes:
     [
         ("RGB", "JPEG"), ("L", "JPEG"), ("CMYK", "JPEG"), ("RGB", "PNG"), ("RGBA", "PNG"),
         ("P", "PNG"), ("1", "PNG"), ("P", "GIF"), ("RGB", "WEBP"), ("RGB", "BMP"), ("RGB", "TIFF"),
-        ("I;16", "PNG"),
+        ("I;16", "PNG"), ("RGB", "AVIF"), ("RGB", "PPM"), ("RGB", "JPEG2000"), ("RGB", "MPO"),
     ],
 )  # fmt: skip
 def test_every_format_becomes_rgb(mode: str, kind: str) -> None:
@@ -72,10 +75,25 @@ def test_transparency_is_shown_over_white() -> None:
     assert (decode(encoded(image, "PNG"), LIMITS) == 255).all()
 
 
+def dds(four_cc: bytes) -> bytes:
+    """A DDS texture of 8 x 8 px in the compression named."""
+    sizes = struct.pack("<7I44x", 124, 0x1007, 8, 8, 0, 0, 0)
+    return b"DDS " + sizes + struct.pack("<II4s5I5I", 32, 4, four_cc, *[0] * 10) + bytes(64)
+
+
+def overwritten(data: bytes, place: int, with_bytes: bytes) -> bytes:
+    return data[:place] + with_bytes + data[place + len(with_bytes) :]
+
+
+AVIF = encoded(picture(), "AVIF")
+
+
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
         (b"", "empty"),
+        (dds(b"ZZZZ"), "not_image"),
+        (overwritten(AVIF, AVIF.index(b"mdat") + 4, b"\xff" * 40), "broken"),
         (None, "empty"),
         (b"<html>not found</html>", "not_image"),
         (encoded(picture(), "JPEG")[:-200], "truncated"),
@@ -88,6 +106,21 @@ def test_what_cannot_be_used_is_rejected_with_its_reason(data: bytes | None, rea
     with pytest.raises(ImageRejected) as caught:
         decode(data, LIMITS)
     assert caught.value.reason == reason
+
+
+@given(
+    kind=st.sampled_from(FORMATS), places=st.lists(st.integers(0, 399), min_size=1, max_size=6),
+    values=st.binary(min_size=6, max_size=6),
+)  # fmt: skip
+@settings(max_examples=200)
+def test_damaged_bytes_are_decoded_or_rejected_and_never_raise_anything_else(
+    kind: str, places: list[int], values: bytes
+) -> None:
+    data = bytearray(encoded(picture(), kind))
+    for place, value in zip(places, values, strict=False):
+        data[place % len(data)] = value
+    with suppress(ImageRejected):
+        assert decode(bytes(data), DecodeLimits(max_pixels=1 << 20)).dtype == np.uint8
 
 
 def test_limits_are_the_callers() -> None:

@@ -1,17 +1,28 @@
 """Groups of copies: who stays, who goes and why, whatever the order."""
 
-import hashlib
 import random
 from collections.abc import Iterable
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
 from hashnext.errors import ConfigError
+from hashnext.images.alignment import similarity
 from hashnext.images.decode import RGB, DecodeLimits, decode, encode_jpeg
-from hashnext.shards.duplicates import DuplicatesConfig, find_removals
-from hashnext.shards.identity import Pictures, as_thumbnails, identity
+from hashnext.shards.duplicates import DuplicatesConfig, alike, find_removals
+from hashnext.shards.groups import Groups
+from hashnext.shards.identity import (
+    IDENTITY_SCHEMA,
+    Pictures,
+    Thumbnails,
+    as_thumbnails,
+    identity,
+    pictures,
+)
 
 
 def picture(seed: int) -> RGB:
@@ -25,12 +36,8 @@ def picture(seed: int) -> RGB:
 def pictures_of(images: Iterable[tuple[str, bytes]]) -> Pictures:
     """Pictures in memory, from ids and encoded images."""
     rows = [identity(name, data, decode(data, DecodeLimits())) for name, data in images]
-    return Pictures(
-        ids=[row["post_id"] for row in rows],
-        digests=[row["sha256"] for row in rows],
-        hashes=np.array([row["hashes"] for row in rows]),
-        thumbnails=lambda wanted: {n: as_thumbnails(rows[n]["thumbnails"]) for n in wanted},
-    )
+    table = pa.Table.from_pylist(rows, IDENTITY_SCHEMA)
+    return pictures(table, lambda wanted: {n: as_thumbnails(rows[n]["thumbnails"]) for n in wanted})
 
 
 POSTS = [
@@ -52,7 +59,8 @@ def outcome(
     """Removed post ids, with the reason and what they are copies of."""
     images = pictures_of([*posts, *(EVALUATION if evaluation else [])])
     removals = find_removals(images, len(posts), config)
-    return {images.ids[each.row]: (each.reason, images.ids[each.kept]) for each in removals}
+    ids = images.ids.to_pylist()
+    return {ids[each.row]: (each.reason, ids[each.kept]) for each in removals}
 
 
 def test_the_smallest_id_of_a_group_stays_whatever_the_order() -> None:
@@ -88,11 +96,59 @@ def test_copies_of_a_post_that_shows_an_evaluation_image_go_with_it(remove: str)
 
 
 def test_no_posts_at_all() -> None:
-    images = Pictures(
-        ids=["a"], digests=[hashlib.sha256(b"").digest()], hashes=np.zeros((1, 11), np.uint64),
-        thumbnails=lambda wanted: {},
-    )  # fmt: skip
-    assert find_removals(images, 1, DuplicatesConfig()) == []
+    grey = pictures_of(POSTS[-1:])
+    assert not grey.hashes.any()
+    assert find_removals(grey, 1, DuplicatesConfig()) == []
+    nothing = pictures(IDENTITY_SCHEMA.empty_table(), lambda wanted: {})
+    assert find_removals(nothing, 0, DuplicatesConfig()) == []
+
+
+def test_a_picture_posted_often_is_compared_about_as_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    posts = [(f"p{n}", encode_jpeg(picture(0), 95 - n)) for n in range(40)]
+    compared = []
+
+    def counted(first: Thumbnails, second: Thumbnails) -> float:
+        compared.append(1)
+        return similarity(first, second)
+
+    monkeypatch.setattr("hashnext.shards.duplicates.similarity", counted)
+    monkeypatch.setattr("hashnext.shards.duplicates.COMPARED_AT_ONCE", 7)
+    found = outcome(posts, DuplicatesConfig())
+    assert found == {name: ("near_duplicate", "p0") for name, _ in posts[1:]}
+    assert len(compared) == len(posts) - 1
+
+
+def test_the_groups_do_not_depend_on_how_many_pairs_are_held(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    expected = outcome(POSTS, DuplicatesConfig(), evaluation=True)
+    assert len(expected) == 4
+    monkeypatch.setattr("hashnext.shards.duplicates.COMPARED_AT_ONCE", 1)
+    monkeypatch.setattr("hashnext.shards.duplicates.SUSPECTS_AT_ONCE", 1)
+    assert outcome(POSTS, DuplicatesConfig(), evaluation=True) == expected
+
+
+@given(st.integers(1, 30), st.lists(st.tuples(st.integers(0, 29), st.integers(0, 29))))
+def test_groups_are_the_connected_components(size: int, pairs: list[tuple[int, int]]) -> None:
+    pairs = [(one % size, other % size) for one, other in pairs]
+    groups, colour = Groups(np.arange(size)), list(range(size))
+    for one, other in pairs:
+        assert groups.apart(np.array([one]), np.array([other])) == [colour[one] != colour[other]]
+        groups.join(one, other)
+        old, new = sorted((colour[one], colour[other]))[::-1]
+        colour = [new if each == old else each for each in colour]
+        assert groups.root(one) == new
+    sets = [[row for row in range(size) if colour[row] == each] for each in sorted(set(colour))]
+    assert groups.larger_than_one() == [rows for rows in sets if len(rows) > 1]
+
+
+@pytest.mark.parametrize("remove", ["none", "exact", "near"])
+def test_only_posts_beside_evaluation_images_are_alike(remove: str) -> None:
+    images = pictures_of([*POSTS, *EVALUATION, ("test3", POSTS[0][1])])
+    config = DuplicatesConfig(remove=remove)  # type: ignore[arg-type]
+    ids = images.ids.to_pylist()
+    found = [(ids[low], ids[high]) for low, high in alike(images, len(POSTS), config)]
+    assert found == [("a", "test3"), ("b", "test3"), ("c", "test3"), ("d", "test1")]
 
 
 def test_wrong_settings_are_named() -> None:

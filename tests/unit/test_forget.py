@@ -8,10 +8,10 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings
@@ -30,6 +30,7 @@ from tests.shards_by_hand import (
     contents,
     copy_of,
     everything_in,
+    killed_at,
     make_shards,
     rows_of,
     smooth_posts,
@@ -189,37 +190,6 @@ def test_leftovers_of_killed_writers_go(shards: Folder, tombstones: Tombstones) 
     assert b"post012" not in everything_in(shards)
 
 
-class Killed(BaseException):
-    """Stands for a kill -9."""
-
-
-def killed_at(step: int, act: Callable[[], object]) -> bool:
-    """Run `act` up to, not including, its write or delete number `step`; false when it ends."""
-    done = 0
-
-    def counted(original: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*arguments: Any) -> Any:
-            nonlocal done
-            if done == step:
-                raise Killed
-            done += 1
-            return original(*arguments)
-
-        return call
-
-    with (
-        patch.object(Folder, "write_bytes", counted(Folder.write_bytes)),
-        patch.object(Folder, "delete", counted(Folder.delete)),
-        patch("hashnext.shards.forget.PARTS_AT_ONCE", 1),
-        patch("hashnext.shards.traces.PARTS_AT_ONCE", 1),
-    ):
-        try:
-            act()
-        except Killed:
-            return True
-    return False
-
-
 def test_killed_at_any_step_it_ends_in_the_same_state(
     shards: Folder, tombstones: Tombstones, tmp_path: Path
 ) -> None:
@@ -284,6 +254,43 @@ def test_a_second_takedown_at_the_same_time_is_refused(
         take_down(shards, tombstones, "post012")
     os.close(holder)
     assert take_down(shards, tombstones, "post012").removed == ["post012"]
+
+
+def test_a_takedown_that_comes_between_is_not_overwritten(
+    shards: Folder, tombstones: Tombstones, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hashnext.shards.forget._alone", nullcontext)  # as on an object store
+    bury = Tombstones.bury
+
+    def interrupted(*arguments: Any) -> None:
+        monkeypatch.setattr(Tombstones, "bury", bury)
+        bury(*arguments)
+        take_down(shards, Tombstones(Folder.at(f"{shards.location}-other-book")), "post013")
+
+    monkeypatch.setattr(Tombstones, "bury", interrupted)
+    with pytest.raises(StateError, match=r"another jobs\.forget changed them"):
+        take_down(shards, tombstones, "post012")
+    assert_whole(shards)
+    assert take_down(shards, tombstones, "post012").removed == ["post012"]
+    assert_whole(shards)
+    assert not {"post012", "post013"} & {row["post_id"] for row in rows_of(shards)}
+
+
+def test_a_takedown_whose_new_files_were_swept_away_is_refused(
+    shards: Folder, tombstones: Tombstones, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hashnext.shards.forget._alone", nullcontext)
+    bury = Tombstones.bury
+
+    def interrupted(*arguments: Any) -> None:
+        monkeypatch.setattr(Tombstones, "bury", bury)
+        bury(*arguments)
+        take_down(shards, Tombstones(Folder.at(f"{shards.location}-other-book")))
+
+    monkeypatch.setattr(Tombstones, "bury", interrupted)
+    with pytest.raises(StateError, match=r"another jobs\.forget changed them"):
+        take_down(shards, tombstones, "post012")
+    assert_whole(shards)
 
 
 def test_a_damaged_part_gets_no_fresh_checksum(shards: Folder, tombstones: Tombstones) -> None:

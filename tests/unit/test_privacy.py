@@ -134,7 +134,7 @@ def test_nothing_but_the_picture_reaches_the_shards(
     assert exif.get_ifd(GPS)[2] == pytest.approx(LATITUDE)
     assert exif.get_ifd(IFD.IFD1)[0x0202] == len(thumbnail())
     builder = PartBuilder(PrepareConfig(size=size))
-    row = {"post_id": "p", "hashtags": ["dog"], "public": True}
+    row = {"post_id": "p", "hashtags": ["dog"], "public": True, "problem": None}
     builder.add(pa.Table.from_pylist([row]), [data])
     assert not builder.rejections
     records.write(Folder.at(tmp_path), 0, builder)

@@ -166,9 +166,29 @@ def test_long_manifests_are_cut_into_units_that_miss_nothing(tmp_path: Path) -> 
     assert len(source.units) == 3
     assert source.rows == 700
     assert [row["post_id"] for row in rows(location, ["post_id"])] == ids
-    broken = write_jsonl(tmp_path / "b.jsonl", *lines[:400], '{"post_id": ', *lines[400:])
-    with pytest.raises(DataError, match=r"b\.jsonl, line 401: not JSON"):
-        rows(broken, ["post_id"])
+
+
+def test_lines_that_are_no_posts_are_set_aside_by_their_place(tmp_path: Path) -> None:
+    sound = [{"post_id": f"p{n}", "hashtags": ["dog"], "public": True} for n in range(300)]
+    bad = ['{"post_id": ', "[]", '{"hashtags": ["x"], "public": true}',
+           '{"post_id": "q", "hashtags": ["secret", 3], "public": true}']  # fmt: skip
+    location = write_jsonl(tmp_path / "b.jsonl", *bad[:2], *sound, *bad[2:])
+    found = rows(location, ["post_id", "hashtags", "public", "problem"])
+    assert [row["post_id"] for row in found if row["problem"] is None] == [
+        row["post_id"] for row in sound
+    ]
+    json_of_no_post = "not a JSON object in UTF-8"
+    of_wrong_type = "no 'post_id', or a value of the wrong type"
+    blank = {"hashtags": [], "public": False}
+    assert [row for row in found if row["problem"]] == [
+        {"post_id": f"b.jsonl, line {number}", **blank, "problem": problem}
+        for number, problem in (
+            (1, json_of_no_post), (2, json_of_no_post), (303, of_wrong_type), (304, of_wrong_type)
+        )
+    ]  # fmt: skip
+    source = PostSource.open(location)
+    counted = [row for unit in source.units for row in source.public_tags(unit).to_pylist()]
+    assert [row["post_id"] for row in counted] == [row["post_id"] for row in sound]
 
 
 def test_webdataset_tars(tmp_path: Path) -> None:
@@ -184,6 +204,12 @@ def test_webdataset_tars(tmp_path: Path) -> None:
     assert [tuple(row.values()) for row in found] == [
         ("a1", jpeg(1), ["dog"], True), ("mine", jpeg(2), ["cat"], True),
         ("b1", None, [], False), ("b2", None, [], False), ("b3", None, ["dog"], True),
+    ]  # fmt: skip
+    write_tar(tmp_path / "d.tar", d1_json=b"{", d1_jpg=jpeg(1), d2_json=post, d3_json=post)
+    fields = ["post_id", "image", "public", "problem"]
+    assert [tuple(row.values()) for row in rows(tmp_path / "d.tar", fields)] == [
+        ("d.tar, d1.json", None, False, "not a JSON object in UTF-8"),
+        ("d2", None, True, None), ("d3", None, True, None),
     ]  # fmt: skip
     whole = (tmp_path / "a.tar").read_bytes()
     (tmp_path / "cut.tar").write_bytes(whole[:700])
@@ -244,13 +270,20 @@ def test_bad_parquet_is_refused_by_name(tmp_path: Path) -> None:
         Columns(public="")
 
 
-def test_null_ids_and_damaged_pages_are_refused_when_read(tmp_path: Path) -> None:
-    ids = pa.array(["a", None])
+def test_rows_without_an_id_are_set_aside_and_damaged_pages_refused(tmp_path: Path) -> None:
+    ids = pa.array(["a", None, ""])
     location = write_parquet(
-        tmp_path / "p.parquet", post_id=ids, hashtags=[["x"], []], public=[True, True]
+        tmp_path / "p.parquet", post_id=ids, hashtags=[["x"], ["y"], ["z"]], public=[True] * 3
     )
-    with pytest.raises(SchemaError, match="'post_id' holds a null"):
-        rows(location, ["post_id"])
+    place, private = "p.parquet, row group", {"hashtags": [], "public": False}
+    assert rows(location, ["post_id", "hashtags", "public", "problem"]) == [
+        {"post_id": "a", "hashtags": ["x"], "public": True, "problem": None},
+        {"post_id": f"{place} 0, row 1", **private, "problem": "no 'post_id'"},
+        {"post_id": f"{place} 1, row 0", **private, "problem": "no 'post_id'"},
+    ]
+    source = PostSource.open(location)
+    tags = [row for unit in source.units for row in source.public_tags(unit).to_pylist()]
+    assert tags == [{"post_id": "a", "hashtags": ["x"]}]
     data = bytearray((tmp_path / "p.parquet").read_bytes())
     data[4:40] = bytes(36)
     (tmp_path / "pages.parquet").write_bytes(data)

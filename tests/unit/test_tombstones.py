@@ -15,7 +15,13 @@ from hashnext.errors import ConfigError, DataError, SchemaError
 from hashnext.posts.fetch import FetchConfig
 from hashnext.posts.id_list import read_post_ids
 from hashnext.posts.readers import PostSource
-from hashnext.posts.tombstones import TOMBSTONES, Tombstones
+from hashnext.posts.tombstones import (
+    TOMBSTONES,
+    Tombstones,
+    first_recorded_after,
+    latest,
+    taken_out_of,
+)
 from hashnext.shards.part import PartBuilder, PrepareConfig, Rejection
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -65,6 +71,29 @@ def test_the_same_takedown_is_recorded_once(tombstones: Tombstones) -> None:
     tombstones.bury(["out"], [], ORIGIN, later)  # other shards did hold it
     assert len(tombstones.folder.names()) == 2
     assert tombstones.ids().to_pylist() == ["in", "out"]
+
+
+def test_what_shards_have_lost_is_found_back_through_their_takedowns() -> None:
+    rows = [
+        {"post_id": post_id, "time": NOW, "shards": "/shards", "before": before, "after": after}
+        for post_id, before, after in (
+            ("p", "A", "B"), ("q", "B", "C"), ("r", "C", "D"), ("s", None, None), ("t", "X", "Y")
+        )
+    ]  # fmt: skip
+    table = pa.Table.from_pylist(rows, TOMBSTONES)
+    assert taken_out_of(table, "C") == {"p", "q"}
+    assert taken_out_of(table, "A") == set()
+
+
+def test_posts_are_counted_from_their_first_record_on() -> None:
+    times = [("early", 1), ("late", 2), ("early", 3), ("latest", 3)]
+    table = pa.Table.from_pylist(
+        [{"post_id": post_id, "time": NOW.replace(day=day)} for post_id, day in times], TOMBSTONES
+    )
+    assert latest(TOMBSTONES.empty_table()) is None
+    assert first_recorded_after(table, None) == {"early", "late", "latest"}
+    assert first_recorded_after(table, latest(table.slice(0, 1))) == {"late", "latest"}
+    assert first_recorded_after(table, latest(table)) == set()
 
 
 def test_a_tombstoned_post_is_private_to_every_reader(

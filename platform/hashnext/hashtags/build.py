@@ -30,6 +30,7 @@ from hashnext.hashtags.usage import Use, measure_use
 from hashnext.hashtags.view import numbering, sorted_unique
 from hashnext.hashtags.vocabulary import Evidence, Vocabulary
 from hashnext.posts.readers import PostSource
+from hashnext.posts.tombstones import COUNTED_WITHOUT
 from hashnext.progress import Stopwatch
 
 Readings = dict[str, Reading]
@@ -64,6 +65,7 @@ def build_vocabulary(
         meta = {
             "posts": num_posts, "labelled": 0, "source": source.fingerprint,
             "settings": asdict(config), "wordnet": lexicons.load().version,
+            COUNTED_WITHOUT: source.last_takedown,
         }  # fmt: skip
         labels = label_table(posts, chosen, lexicons.load())
         decisions = decision_table(written, readings, chosen, lexicons.load())

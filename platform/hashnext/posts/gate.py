@@ -6,7 +6,7 @@ import pyarrow.compute as pc
 from hashnext.errors import PrivacyError
 from hashnext.posts.tags import encoded
 
-SHOWN_OF_PRIVATE = ("post_id", "public")
+SHOWN_OF_PRIVATE = ("post_id", "public", "problem")
 
 
 def require_statement(location: str, column: str, *, stated: bool, assume_public: bool) -> None:

@@ -1,4 +1,12 @@
-"""A post's identity in numbers: the key that every random draw about it starts from."""
+"""A post's identity in numbers: the key that every random draw about it starts from.
+
+What is held out follows from the post's id alone, so that a vocabulary counted from posts and a run
+on their shards agree without either knowing the other. Copies are found later, by `jobs.prepare`,
+and shards do not say which posts show the same picture. With its default, `--duplicates.remove
+near`, no two posts of a group are left, and the id of a group's smallest post, which stays, stands
+for the group. With `exact` or `none` copies of a held-out post may be trained on, and figures on
+held-out posts are then too good.
+"""
 
 from hashlib import blake2b
 

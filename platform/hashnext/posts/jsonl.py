@@ -11,7 +11,9 @@ from hashlib import blake2b
 
 import pyarrow as pa
 
+from hashnext.errors import DataError
 from hashnext.posts import image_files
+from hashnext.posts.malformed import require_mostly_sound, set_aside
 from hashnext.posts.records import Record, names_in, parse, post_of, table_of
 from hashnext.posts.schema import Columns, Listing, Unit
 from hashnext.storage import Folder
@@ -32,31 +34,36 @@ class Lines(Unit):
 
     def read(self, folder: Folder, columns: Columns, fields: Sequence[str]) -> pa.Table:
         """See `Unit.read`."""
-        posts = [post_of(record, columns, where) for where, record in self.records(folder)]
-        names = [post["image_uri"] for post in posts]
+        posts = [self._post(number, line, columns) for number, line in self.lines(folder)]
+        names = [post.get("image_uri") for post in posts]
         uris = image_files.resolve(names, folder.location_of(self.name))
         for post, uri in zip(posts, uris, strict=True):
             post["image_uri"] = uri
         return table_of(posts, fields)
 
-    def records(self, folder: Folder) -> Iterator[tuple[str, Record]]:
-        """The lines' objects, each with the place it stands at; blank lines are skipped."""
+    def lines(self, folder: Folder) -> Iterator[tuple[int, bytes]]:
+        """The lines, each with its number, from 1; blank lines are skipped."""
         with folder.filesystem.open_input_file(folder.file(self.name)) as stream:
             stream.seek(self.start)
             data = bytes(stream.read(self.stop - self.start))
-        name = folder.location_of(self.name)
         for number, line in enumerate(data.split(b"\n"), self.first_line):
             if line.strip():
-                where = f"{name}, line {number}"
-                yield where, parse(line, where)
+                yield number, line
+
+    def _post(self, number: int, line: bytes, columns: Columns) -> Record:
+        place = f"{self.name}, line {number}"
+        try:
+            return post_of(parse(line, place), columns, place)
+        except DataError as error:
+            return set_aside(place, error, columns)
 
 
 def list_lines(folder: Folder, names: Sequence[str], columns: Columns) -> Listing:
     """Cut the manifests into units. Reads them once, and parses the first unit of each.
 
     Raises:
-        DataError: a line of a first unit is not a JSON object.
-        SchemaError: a value there has the wrong type.
+        DataError: half of the lines of a first unit or more are no JSON objects, or, as a
+            SchemaError, hold values of the wrong type.
     """
     units: list[Unit] = []
     found: frozenset[str] = frozenset()
@@ -66,13 +73,26 @@ def list_lines(folder: Folder, names: Sequence[str], columns: Columns) -> Listin
         units += pieces
         facts.append((name, pieces[-1].stop if pieces else 0, digest))
         for piece in pieces[:1]:
-            first = list(piece.records(folder))
-            found |= names_in((record for _, record in first), columns)
-            for where, record in first:
-                post_of(record, columns, where)
+            found |= names_in(_sound(piece, folder, columns), columns)
     if "image" in found:  # which is text here: the path of a file
         found = (found - {"image"}) | {"image_uri"}
     return Listing(units=tuple(units), found=found, facts=tuple(facts))
+
+
+def _sound(piece: Lines, folder: Folder, columns: Columns) -> list[Record]:
+    """The objects in those lines that hold a post."""
+    sound: list[Record] = []
+    errors: list[DataError] = []
+    for number, line in piece.lines(folder):
+        where = f"{folder.location_of(piece.name)}, line {number}"
+        try:
+            record = parse(line, where)
+            post_of(record, columns, where)
+            sound.append(record)
+        except DataError as error:
+            errors.append(error)
+    require_mostly_sound(errors, len(errors) + len(sound))
+    return sound
 
 
 def _cut(folder: Folder, name: str) -> tuple[list[Lines], str]:

@@ -62,10 +62,25 @@ class RowGroup(Unit):
                 captions = file.read_row_group(self.index, columns=[name])[name]
                 self._check_text(captions, folder, name)
                 raw = raw.append_column(name, captions)
-        return pa.table(
+        table = pa.table(
             [self._field(field, sources[field], raw, folder, columns) for field in fields],
             schema=pa.schema([POST.field(field) for field in fields]),
         )
+        return self._set_aside_nameless(table, columns) if "post_id" in fields else table
+
+    def _set_aside_nameless(self, table: pa.Table, columns: Columns) -> pa.Table:
+        """Rows without an id are no posts: they get their place for one, and are private."""
+        nameless = pc.equal(pc.fill_null(table["post_id"], ""), "")
+        if not pc.any(nameless, min_count=0).as_py():
+            return table
+        group = f"{self.name}, row group {self.index}"
+        places = pa.array([f"{group}, row {row}" for row in range(table.num_rows)])
+        problem = pa.scalar(f"no {columns.post_id!r}")
+        for field, value in (("post_id", places), ("public", False), ("problem", problem)):
+            if field in table.column_names:
+                column = pc.if_else(nameless, value, table[field])
+                table = table.set_column(table.column_names.index(field), field, column)
+        return table
 
     def _check_text(self, values: pa.ChunkedArray, folder: Folder, column: str) -> None:
         """Refuse text that is not UTF-8, which Parquet does not keep a writer from storing."""
@@ -96,13 +111,7 @@ class RowGroup(Unit):
             return _without_nulls(values, captions)
         if types.is_struct(values.type):
             values = pc.struct_field(values, "bytes")
-        values = values.cast(POST.field(field).type)
-        if field == "post_id" and pc.any(pc.equal(pc.fill_null(values, ""), "")).as_py():
-            raise SchemaError(
-                f"{folder.location_of(self.name)}: {columns.post_id!r} holds a null or empty id; "
-                "every post needs an id"
-            )
-        return values
+        return values.cast(POST.field(field).type)
 
 
 def list_row_groups(folder: Folder, names: Sequence[str], columns: Columns) -> Listing:

@@ -53,6 +53,8 @@ class PostSource:
     tombstoned: pa.Array
     """Ids of its posts that were taken down, ascending: string (n,). Of tars, which tell their ids
     only when they are read, the ids of all posts ever taken down."""
+    last_takedown: str | None
+    """Time of the last takedown, of whatever post, that this reader knows of: ISO 8601."""
     fingerprint: str
     """SHA-256 over the names, sizes and row counts of the files and the names of the columns; where
     posts were taken down, also how many and a digest of their ids."""
@@ -88,7 +90,9 @@ class PostSource:
         rows = [unit.rows for unit in listing.units]
         if not sum(count is None or count for count in rows):
             raise DataError(f"{location}: holds no posts")
-        taken_down = tombstones.found_among(Tombstones.open().ids(), listing.units, folder, columns)
+        records = Tombstones.open().table()
+        known = tombstones.ids_in(records)
+        taken_down = tombstones.found_among(known, listing.units, folder, columns)
         return cls(
             folder=folder,
             location=absolute(location),
@@ -98,6 +102,7 @@ class PostSource:
             units=listing.units,
             rows=None if None in rows else sum(count or 0 for count in rows),
             tombstoned=taken_down,
+            last_takedown=tombstones.latest(records),
             fingerprint=_fingerprint(listing, columns, taken_down),
         )
 
@@ -109,7 +114,7 @@ class PostSource:
         """
         for field in fields:
             names = EITHER.get(field, (field,))
-            if field != "public" and not self.found.intersection(names):
+            if field not in ("public", "problem") and not self.found.intersection(names):
                 raise SchemaError(
                     f"{self.location}: no column "
                     + " or ".join(repr(self.columns.of(name)) for name in names)
@@ -120,7 +125,7 @@ class PostSource:
         """The posts of a unit, in their order in the source.
 
         Of a private post only the id is shown: `image` and `image_uri` are null, `hashtags` empty.
-        A post that was taken down is private.
+        A post that was taken down is private, and so is a row that is no post (`problem`).
 
         Args:
             unit: one of `units`.
@@ -133,7 +138,7 @@ class PostSource:
 
         Raises:
             DataError: a file is damaged.
-            SchemaError: the source has no such column, or a value has the wrong type.
+            SchemaError: the source has no such column.
         """
         self.require(*fields)
         needed = {*fields, "public"} | ({"post_id"} if len(self.tombstoned) else set())
@@ -181,7 +186,7 @@ class PostSource:
 
         Raises:
             DataError: a file is damaged.
-            SchemaError: the source has no tags, or a value has the wrong type.
+            SchemaError: the source has no tags.
         """
         self.require("post_id", "hashtags")
         table = unit.read_tags(self.folder, self.columns)

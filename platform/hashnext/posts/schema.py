@@ -16,9 +16,12 @@ POST = pa.schema(
         ("image_uri", pa.string()),
         ("hashtags", pa.list_(pa.string())),
         ("public", pa.bool_()),
+        ("problem", pa.string()),
     ]
 )
-"""The fields of a post. Whatever else a source holds is dropped at the door."""
+"""The fields of a post. Whatever else a source holds is dropped at the door. `problem` is null but
+for rows of the source that are no posts: it says why, the row's place stands for the id, and the
+row is private."""
 
 ENCODED_TAGS = pa.list_(pa.dictionary(pa.int32(), pa.string()))
 """Type of `hashtags` where the text of each distinct tag is held once."""
@@ -70,7 +73,6 @@ class Unit(ABC):
 
         Raises:
             DataError: the file is damaged.
-            SchemaError: a value has the wrong type, or a post has no id.
         """
 
     def read_tags(self, folder: Folder, columns: Columns) -> pa.Table:

@@ -14,6 +14,7 @@ from itertools import islice
 import pyarrow as pa
 
 from hashnext.errors import DataError
+from hashnext.posts.malformed import require_mostly_sound, set_aside
 from hashnext.posts.records import Record, names_in, parse, post_of, table_of
 from hashnext.posts.schema import Columns, Listing, Unit
 from hashnext.storage import Folder
@@ -24,8 +25,8 @@ IMAGE_SUFFIXES = frozenset(
 SAMPLES_CHECKED = 64
 """Samples at the start of each tar that are looked at before any work starts."""
 
-Sample = tuple[str, Record, bytes | None]
-"""Key, JSON object, image."""
+Sample = tuple[str, Record | DataError, bytes | None]
+"""Key, JSON object or why it is none, image."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,17 +35,17 @@ class TarShard(Unit):
 
     def read(self, folder: Folder, columns: Columns, fields: Sequence[str]) -> pa.Table:
         """See `Unit.read`."""
-        posts = [self._post(*sample, folder, columns) for sample in self.samples(folder)]
-        return table_of(posts, fields)
+        return table_of([self._post(*each, columns) for each in self.samples(folder)], fields)
 
     def samples(self, folder: Folder) -> Iterator[Sample]:
         """The samples in the order of the tar.
 
         Raises:
-            DataError: the tar is damaged, or a member is not the JSON it claims to be.
+            DataError: the tar is damaged.
         """
         with _opened(folder, self.name) as tar:
-            key, record, image = "", Record(), None
+            key, image = "", None
+            record: Record | DataError = Record()
             for member in tar:
                 if not member.isfile():
                     continue
@@ -58,40 +59,67 @@ class TarShard(Unit):
                     image = _contents(tar, member)
                 elif suffix.lower() == "json":
                     where = f"{folder.location_of(self.name)}, {member.name}"
-                    record = parse(_contents(tar, member), where)
+                    record = _parsed(_contents(tar, member), where)
             if key:
                 yield key, record, image
 
     def check(self, folder: Folder, columns: Columns) -> frozenset[str]:
         """Look at the first samples; returns the fields of `Columns` that they hold."""
         first = list(islice(self.samples(folder), SAMPLES_CHECKED))
-        for sample in first:
-            self._post(*sample, folder, columns)
+        wrong = [error for each in first if (error := self._error(*each[:2], folder, columns))]
+        require_mostly_sound(wrong, len(first))
         images = any(image is not None for _, _, image in first)
-        found = names_in((record for _, record, _ in first), columns) - {"image", "image_uri"}
+        objects = (record for _, record, _ in first if not isinstance(record, DataError))
+        found = names_in(objects, columns) - {"image", "image_uri"}
         return found | {"post_id"} | ({"image"} if images else set())
 
     def _post(
-        self, key: str, record: Record, image: bytes | None, folder: Folder, columns: Columns
+        self, key: str, record: Record | DataError, image: bytes | None, columns: Columns
     ) -> Record:
-        beside = {columns.image, columns.image_uri}
-        given = {name: value for name, value in record.items() if name not in beside}
-        where = f"{folder.location_of(self.name)}, {key}.json"
-        return post_of({columns.post_id: key} | given, columns, where) | {"image": image}
+        place = f"{self.name}, {key}.json"
+        try:
+            return _checked(key, record, columns, place) | {"image": image}
+        except DataError as error:
+            return set_aside(place, error, columns)
+
+    def _error(
+        self, key: str, record: Record | DataError, folder: Folder, columns: Columns
+    ) -> DataError | None:
+        try:
+            _checked(key, record, columns, f"{folder.location_of(self.name)}, {key}.json")
+        except DataError as error:
+            return error
+        return None
 
 
 def list_tars(folder: Folder, names: Sequence[str], columns: Columns) -> Listing:
     """One unit a tar; the first samples of each are checked.
 
     Raises:
-        DataError: a tar is damaged at its start.
-        SchemaError: a value in its first samples has the wrong type.
+        DataError: a tar is damaged at its start, or half of its first samples or more are no
+            posts.
     """
     shards = tuple(TarShard(name=name, rows=None) for name in names)
     found = [shard.check(folder, columns) for shard in shards]
     sizes = [info.size for info in folder.filesystem.get_file_info([*map(folder.file, names)])]
     facts = tuple((name, size, "tar") for name, size in zip(names, sizes, strict=True))
     return Listing(units=shards, found=frozenset[str]().union(*found), facts=facts)
+
+
+def _parsed(data: bytes, where: str) -> Record | DataError:
+    try:
+        return parse(data, where)
+    except DataError as error:
+        return error
+
+
+def _checked(key: str, record: Record | DataError, columns: Columns, where: str) -> Record:
+    """The post of a sample, without its image. Raises the DataError that says why it is none."""
+    if isinstance(record, DataError):
+        raise record
+    beside = {columns.image, columns.image_uri}
+    given = {name: value for name, value in record.items() if name not in beside}
+    return post_of({columns.post_id: key} | given, columns, where)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ its post back in.
 """
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ TOMBSTONES = pa.schema([
 ])  # fmt: skip
 """`before` and `after`: fingerprints of the shards that held the post, null where they did not."""
 
+COUNTED_WITHOUT = "counted_without_posts_taken_down_until"
+"""Where `vocabulary.json` says which takedowns its counts know of: the time of the last one."""
 NONE = pa.array([], pa.string())
 READERS = 16
 
@@ -66,8 +69,7 @@ class Tombstones:
 
     def ids(self) -> pa.Array:
         """Ids of all posts taken down, each once, ascending: string (n,)."""
-        distinct = self.table()["post_id"].unique()
-        return distinct.take(pc.sort_indices(distinct))
+        return ids_in(self.table())
 
     def bury(
         self, removed: Iterable[str], absent: Iterable[str], origin: dict[str, str], now: datetime
@@ -116,6 +118,42 @@ def found_among(ids: pa.Array, units: Sequence[Unit], folder: Folder, columns: C
     with ThreadPoolExecutor(READERS) as threads:
         met = pa.chunked_array([NONE, *threads.map(inside, units)])
     return ids.filter(pc.is_in(ids, value_set=met.combine_chunks()))
+
+
+def ids_in(table: pa.Table) -> pa.Array:
+    """Ids in records like `TOMBSTONES`, each once, ascending: string (n,)."""
+    distinct = table["post_id"].unique()
+    return distinct.take(pc.sort_indices(distinct))
+
+
+def latest(table: pa.Table) -> str | None:
+    """Time of the last takedown in records like `TOMBSTONES`, ISO 8601; None before the first."""
+    last = pc.max(table["time"]).as_py()
+    return None if last is None else str(last.isoformat())
+
+
+def first_recorded_after(table: pa.Table, moment: str | None) -> set[str]:
+    """Ids of posts without a record up to a moment, as `latest` gives it; None: all ids."""
+    if moment is None:
+        return set(table["post_id"].to_pylist())
+    before = pc.less_equal(table["time"], pa.scalar(datetime.fromisoformat(moment)))
+    return {*table["post_id"].to_pylist()} - {*table.filter(before)["post_id"].to_pylist()}
+
+
+def taken_out_of(table: pa.Table, fingerprint: str) -> set[str]:
+    """Ids of the posts that shards of a fingerprint have lost on the way from what they were."""
+    by_outcome = defaultdict(list)
+    for row in table.filter(table["before"].is_valid()).to_pylist():
+        by_outcome[row["after"]].append(row)
+    found: set[str] = set()
+    reached, waiting = {fingerprint}, [fingerprint]
+    while waiting:
+        for row in by_outcome[waiting.pop()]:
+            found.add(row["post_id"])
+            if row["before"] not in reached:
+                reached.add(row["before"])
+                waiting.append(row["before"])
+    return found
 
 
 def digest(ids: pa.Array) -> str:

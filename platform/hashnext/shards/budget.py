@@ -1,7 +1,8 @@
 """The error budget: how many posts of a source may be bad before preparing it stops.
 
-A post is bad when its image cannot be fetched or decoded, or when its id was met before. Private
-posts are never looked at, so they count neither as bad nor among the posts; copies are sound.
+A post is bad when its image cannot be fetched or decoded, when its id was met before, or when its
+row in the source is no post. Private posts are never looked at, so they count neither as bad nor
+among the posts; copies are sound.
 """
 
 from collections import Counter, defaultdict
@@ -11,7 +12,7 @@ from textwrap import shorten
 from hashnext.errors import ConfigError, DataError
 from hashnext.shards.records import Record
 
-BAD_STAGES = frozenset(["fetch", "decode", "identity"])
+BAD_STAGES = frozenset(["read", "fetch", "decode", "identity"])
 UNSEEN_STAGES = frozenset(["gate"])
 MIN_POSTS = 1000
 """Public posts before which nothing is stopped: a few bad ones at the start prove nothing."""

@@ -8,7 +8,14 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from hashnext.shards import records
-from hashnext.shards.identity import IN_MEMORY, Pictures, Thumbnails, as_thumbnails, pictures
+from hashnext.shards.identity import (
+    IN_MEMORY,
+    Pictures,
+    Thumbnails,
+    as_thumbnails,
+    first_of_equal,
+    pictures,
+)
 from hashnext.storage import Folder
 
 
@@ -38,10 +45,10 @@ def collect(out: Folder, num_parts: int, references: Sequence[pa.Table]) -> Coll
     whole = pa.concat_tables(tables)
     number = np.repeat(np.arange(len(tables)), [table.num_rows for table in tables])
     row = np.concatenate([np.arange(table.num_rows) for table in tables])
-    ids = whole["post_id"].to_pylist()
     num_rows = sum(part.num_rows for part in parts)
-    first = np.ones(len(ids), bool)
-    first[:num_rows] = _is_first(ids[:num_rows])
+    first = np.ones(len(row), bool)
+    ids = whole["post_id"].slice(0, num_rows).combine_chunks()
+    first[:num_rows] = first_of_equal(ids) == np.arange(num_rows)
     number_kept, row_kept = number[first], row[first]
 
     def thumbnails(wanted: Iterable[int]) -> dict[int, Thumbnails]:
@@ -59,13 +66,8 @@ def collect(out: Folder, num_parts: int, references: Sequence[pa.Table]) -> Coll
         num_posts=int(first[:num_rows].sum()),
         tables=number_kept,
         rows=row_kept,
-        repeated=[(int(number[n]), int(row[n]), ids[n]) for n in np.flatnonzero(~first)],
+        repeated=[(int(number[n]), int(row[n]), ids[n].as_py()) for n in np.flatnonzero(~first)],
     )
-
-
-def _is_first(ids: list[str]) -> list[bool]:
-    places: dict[str, int] = {}
-    return [places.setdefault(each, place) == place for place, each in enumerate(ids)]
 
 
 def _thumbnails_of(

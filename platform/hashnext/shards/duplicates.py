@@ -5,26 +5,32 @@ fit each other confirm it. Groups are the connected components; of each the smal
 so neither the order of the posts nor that of the search matters.
 """
 
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from hashnext.errors import ConfigError
 from hashnext.images.alignment import similarity
 from hashnext.images.fingerprint import ANCHORS, HASHES, MIRROR
 from hashnext.images.hamming import pairs_within
-from hashnext.shards.identity import Pictures
+from hashnext.shards.groups import Groups, Rows
+from hashnext.shards.identity import Pictures, first_of_equal
 
 EXACT, NEAR, EVALUATION = "exact_duplicate", "near_duplicate", "similar_to_evaluation"
 PICTURES_AT_ONCE = 12_000
 """Pictures looked up at a time, with 22 hashes each, so that memory does not grow with the number
 of pairs met."""
+SUSPECTS_AT_ONCE = 1 << 20
+"""Pairs kept until they are compared, 8 MB."""
+COMPARED_AT_ONCE = 16_384
+"""Pairs whose thumbnails are held, at most 40 MB."""
 
-Rows = NDArray[np.int64]
+Pairs = NDArray[np.int64]
+"""(p,): of rows a < b out of n the number a * n + b."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,15 +71,40 @@ def find_removals(images: Pictures, num_posts: int, config: DuplicatesConfig) ->
         num_posts: number of posts among them.
         config: which copies count.
     """
-    same = _same_bytes(images.digests)
-    groups = Groups(len(images))
-    for first, second in [*enumerate(same), *alike(images, num_posts, config, same)]:
-        groups.join(first, second)
+    same = first_of_equal(images.digests)
+    groups = Groups(same)
+    searched = np.flatnonzero(same == np.arange(len(same)))
+    among_posts = config.remove == "near"
+    if among_posts or num_posts < len(images):
+        _join_alike(groups, images, _suspects(images, searched, num_posts, config, among_posts),
+                    config)  # fmt: skip
     removals: list[Removal] = []
     for rows in groups.larger_than_one():
         if config.remove != "none" or rows[-1] >= num_posts:
-            removals += _removals(images, rows, num_posts)
+            removals += _removals(images, rows, num_posts, same)
     return sorted(removals, key=lambda removal: removal.row)
+
+
+def alike(images: Pictures, num_posts: int, config: DuplicatesConfig) -> list[tuple[int, int]]:
+    """Rows of a post and of an evaluation image that look the same: all such pairs, ascending.
+
+    Args:
+        images: posts, then images of evaluation sets.
+        num_posts: number of posts among them.
+        config: from when on two pictures are copies; `remove` plays no part.
+    """
+    rows = np.arange(len(images))
+    suspects = [_NO_PAIRS, *_suspects(images, rows, num_posts, config, among_posts=False)]
+    pairs = np.unique(np.concatenate(suspects))
+    found: list[tuple[int, int]] = []
+    for start in range(0, len(pairs), COMPARED_AT_ONCE):
+        low, high = np.divmod(pairs[start : start + COMPARED_AT_ONCE], len(images))
+        views = images.thumbnails({*low.tolist(), *high.tolist()})
+        found += [
+            (one, other) for one, other in zip(low.tolist(), high.tolist(), strict=True)
+            if similarity(views[one], views[other]) >= config.similarity
+        ]  # fmt: skip
+    return found
 
 
 def distance(images: Pictures, first: int, second: int) -> int:
@@ -86,96 +117,81 @@ def distance(images: Pictures, first: int, second: int) -> int:
     )
 
 
-class Groups:
-    """Disjoint sets of rows (union-find with path halving)."""
+def _join_alike(
+    groups: Groups, images: Pictures, suspects: Iterator[Pairs], config: DuplicatesConfig
+) -> None:
+    """Join the groups of what looks the same.
 
-    def __init__(self, size: int) -> None:
-        self.parent = list(range(size))
-
-    def root(self, row: int) -> int:
-        """The row that stands for the set of `row`."""
-        while self.parent[row] != row:
-            self.parent[row] = self.parent[self.parent[row]]
-            row = self.parent[row]
-        return row
-
-    def join(self, first: int, second: int) -> None:
-        """Make two sets one."""
-        low, high = sorted((self.root(first), self.root(second)))
-        self.parent[high] = low
-
-    def larger_than_one(self) -> list[list[int]]:
-        """Sets of at least two rows, ascending."""
-        members = defaultdict(list)
-        for row in range(len(self.parent)):
-            members[self.root(row)].append(row)
-        return [rows for rows in members.values() if len(rows) > 1]
+    Pairs that a group holds already are not compared, so that a picture posted N times costs some N
+    comparisons and not N squared.
+    """
+    waiting = [_NO_PAIRS]
+    for pairs in suspects:
+        waiting.append(pairs[groups.apart(*np.divmod(pairs, len(images)))])
+        if sum(map(len, waiting)) >= SUSPECTS_AT_ONCE:
+            _join_some(groups, images, np.concatenate(waiting), config)
+            waiting = [_NO_PAIRS]
+    _join_some(groups, images, np.concatenate(waiting), config)
 
 
-def _same_bytes(digests: Sequence[bytes]) -> list[int]:
-    """For each picture the first one of the same bytes, which may be itself."""
-    first: dict[bytes, int] = {}
-    return [first.setdefault(digest, row) for row, digest in enumerate(digests)]
+def _join_some(groups: Groups, images: Pictures, pairs: Pairs, config: DuplicatesConfig) -> None:
+    pairs = np.unique(pairs)
+    while len(pairs := pairs[groups.apart(*np.divmod(pairs, len(images)))]):
+        low, high = np.divmod(pairs[:COMPARED_AT_ONCE], len(images))
+        views = images.thumbnails({*low.tolist(), *high.tolist()})
+        for one, other in zip(low.tolist(), high.tolist(), strict=True):
+            if groups.root(one) != groups.root(other) and (
+                similarity(views[one], views[other]) >= config.similarity
+            ):
+                groups.join(one, other)
+        pairs = pairs[COMPARED_AT_ONCE:]
 
 
-def alike(
-    images: Pictures, num_posts: int, config: DuplicatesConfig, same: Sequence[int] | None = None
-) -> list[tuple[int, int]]:
-    """Pairs of rows, ascending, that look the same; two posts only where `config.remove` is near.
+_NO_PAIRS: Pairs = np.empty(0, np.int64)
+
+
+def _suspects(
+    images: Pictures, rows: Rows, num_posts: int, config: DuplicatesConfig, among_posts: bool
+) -> Iterator[Pairs]:
+    """Pieces of all pairs of which an anchor of one is near some hash of the other.
 
     Args:
-        images: posts, then images of evaluation sets.
-        num_posts: number of posts among them.
-        config: from when on two pictures are copies.
-        same: of each picture the first of the same bytes; only these are compared. None: all.
+        rows: what is looked at, ascending.
+        num_posts: a pair holds a post, which is one of the first rows ...
+        among_posts: ... and, unless this is true, no second one.
+
+    Yields:
+        Pairs, ascending, each once in a piece.
     """
-    same = range(len(images)) if same is None else same
-    if config.remove != "near" and num_posts == len(images):
-        return []
-    searched = np.array([row for row, first in enumerate(same) if row == first], dtype=np.int64)
-    suspects = [
-        (low, high)
-        for low, high in _suspects(images.hashes, searched, config.radius)
-        if low < num_posts and (high >= num_posts or config.remove == "near")
-    ]
-    thumbnails = images.thumbnails({row for pair in suspects for row in pair})
-    return [
-        (low, high)
-        for low, high in suspects
-        if similarity(thumbnails[low], thumbnails[high]) >= config.similarity
-    ]
-
-
-def _suspects(hashes: NDArray[np.uint64], rows: Rows, radius: int) -> Iterator[tuple[int, int]]:
-    """Ascending pairs of `rows` of which an anchor of one is near some hash of the other."""
+    hashes, size = images.hashes, len(images)
     rows = rows[hashes[rows].any(axis=1)]
-    anchors = hashes[rows, :ANCHORS].ravel()
-    anchor_rows = np.repeat(rows, ANCHORS)
-    different = np.ones(len(anchors), bool)
-    different[1::ANCHORS] = anchors[1::ANCHORS] != anchors[::ANCHORS]
-    anchors, anchor_rows = anchors[different], anchor_rows[different]
-    size = len(hashes)
-    found = [np.empty(0, np.int64)]
+    anchors, anchor_rows = _anchors(hashes, rows)
     for start in range(0, len(rows), PICTURES_AT_ONCE):
         some = rows[start : start + PICTURES_AT_ONCE]
         views = np.concatenate([hashes[some].ravel(), hashes[some].ravel() ^ MIRROR])
         view_rows = np.tile(np.repeat(some, HASHES), 2)
-        for query, place, _ in pairs_within(views, anchors, radius):
+        for query, place, _ in pairs_within(views, anchors, config.radius):
             one, other = view_rows[query], anchor_rows[place]
-            pairs = np.minimum(one, other) * size + np.maximum(one, other)
-            found.append(np.unique(pairs[one != other]))
-    for pair in np.unique(np.concatenate(found)).tolist():
-        yield pair // size, pair % size
+            low, high = np.minimum(one, other), np.maximum(one, other)
+            wanted = (low < num_posts) & ((high > low) if among_posts else (high >= num_posts))
+            yield np.unique(low[wanted] * size + high[wanted])
 
 
-def _removals(images: Pictures, rows: list[int], num_posts: int) -> Iterator[Removal]:
+def _anchors(hashes: NDArray[np.uint64], rows: Rows) -> tuple[NDArray[np.uint64], Rows]:
+    """The anchors of some rows, equal ones of a row once, and the row of each."""
+    anchors = hashes[rows, :ANCHORS].ravel()
+    different = np.ones(len(anchors), bool)
+    different[1::ANCHORS] = anchors[1::ANCHORS] != anchors[::ANCHORS]
+    return anchors[different], np.repeat(rows, ANCHORS)[different]
+
+
+def _removals(images: Pictures, rows: list[int], num_posts: int, same: Rows) -> Iterator[Removal]:
     """Of one group: all posts if it holds an evaluation image, else all but the smallest id."""
     evaluation = [row for row in rows if row >= num_posts]
-    keeper = min(rows, key=lambda row: images.ids[row])
+    _, keeper = min(zip(images.ids.take(pa.array(rows)).to_pylist(), rows, strict=True))
     for row in rows:
         if row >= num_posts or (row == keeper and not evaluation):
             continue
         kept = min(evaluation, key=lambda other: distance(images, row, other), default=keeper)
-        same = images.digests[row] == images.digests[kept]
-        reason = EVALUATION if evaluation else EXACT if same else NEAR
+        reason = EVALUATION if evaluation else EXACT if same[row] == same[kept] else NEAR
         yield Removal(row, kept, reason, distance(images, row, kept))

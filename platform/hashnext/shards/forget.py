@@ -58,7 +58,8 @@ def forget(
 
     Raises:
         DataError: there are no finished shards, or a file of theirs is damaged.
-        StateError: another takedown works on the same shards.
+        StateError: another takedown works on the same shards. Where that shows as late as when the
+            manifest is to be replaced, the posts are recorded; the same command finishes later.
     """
     Manifest.read(shards)
     with _alone(shards):
@@ -70,8 +71,7 @@ def forget(
         origin = {"shards": shards.location,
                   "before": before.fingerprint, "after": after.fingerprint}  # fmt: skip
         tombstones.bury(removed, sorted({*post_ids} - {*removed}), origin, now)
-        if after != before:
-            after.write(shards)
+        _replace_manifest(shards, before, after)
         traces.clean(shards, after, forgotten)
     copies = traces.copies_of(quarantine, forgotten)
     return Forgotten(removed=removed, copies=copies, before=before, after=after)
@@ -81,7 +81,7 @@ def forget(
 def _alone(shards: Folder) -> Iterator[None]:
     """Keep other takedowns on this machine away; the lock goes with the process.
 
-    Object stores have no locks: there, nobody but the user keeps two takedowns apart.
+    Object stores have no locks: there, two takedowns are kept apart by `_replace_manifest` alone.
     """
     if not shards.is_local:
         yield
@@ -145,6 +145,21 @@ def _check_whole(shards: Folder, file: ShardFile, data: bytes) -> None:
             f"shards {shards.location}/{file.name}: SHA-256 {found}, the manifest says "
             f"{file.sha256}; the file is damaged, prepare the shards again"
         )
+
+
+def _replace_manifest(shards: Folder, before: Manifest, after: Manifest) -> None:
+    """Write the manifest, unless another takedown wrote its own or swept the new files away.
+
+    Between the look and the write a moment remains in which neither shows.
+    """
+    new = {file.name for file in after.files} - {file.name for file in before.files}
+    if Manifest.read(shards) != before or not all(map(shards.has, new)):
+        raise StateError(
+            f"shards {shards.location}: another jobs.forget changed them meanwhile; the posts are "
+            "recorded as taken down, run the same command again once the other has ended"
+        )
+    if after != before:
+        after.write(shards)
 
 
 def _manifest(

@@ -1,7 +1,7 @@
 """What each picture is known by, kept beside the shards so that copies can be found at the end.
 
-A post costs 120 bytes of memory (digest and hashes); its thumbnails, 0.6 or 1.2 KB, stay on disk
-until it is suspected.
+A post costs 120 bytes of memory (digest and hashes) and those of its id, in arrays; its thumbnails,
+0.6 or 1.2 KB, stay on disk until it is suspected.
 """
 
 import hashlib
@@ -35,8 +35,9 @@ Thumbnails = NDArray[np.uint8]
 class Pictures:
     """Pictures in some order, and a way to look closer at one of them."""
 
-    ids: list[str]
-    digests: list[bytes]
+    ids: pa.StringArray
+    digests: pa.FixedSizeBinaryArray
+    """SHA-256 of the encoded images."""
     hashes: NDArray[np.uint64]
     """(n, HASHES)."""
     thumbnails: Callable[[Iterable[int]], dict[int, Thumbnails]]
@@ -63,11 +64,19 @@ def pictures(
     """Pictures from a table with the columns IN_MEMORY."""
     lists = table["hashes"].combine_chunks()
     return Pictures(
-        ids=table["post_id"].to_pylist(),
-        digests=table["sha256"].to_pylist(),
+        ids=table["post_id"].combine_chunks(),
+        digests=table["sha256"].combine_chunks(),
         hashes=lists.flatten().to_numpy().reshape(-1, HASHES),
         thumbnails=thumbnails,
     )
+
+
+def first_of_equal(values: pa.Array) -> NDArray[np.int64]:
+    """For each value the number of the first that equals it, which may be itself: int64 (n,)."""
+    codes = values.dictionary_encode().indices.to_numpy()
+    _, first = np.unique(codes, return_index=True)
+    firsts: NDArray[np.int64] = first[codes]
+    return firsts
 
 
 def as_thumbnails(data: bytes) -> Thumbnails:

@@ -67,7 +67,7 @@ def find_leaks(shards: Folder, reference: Reference, config: DuplicatesConfig) -
     [images] = identities([reference], DecodeLimits(), int(manifest.settings["size"]))
     together = _together(shards, manifest, posts, images)
     found = [
-        (together.ids[high], together.ids[low], distance(together, low, high))
+        (together.ids[high].as_py(), together.ids[low].as_py(), distance(together, low, high))
         for low, high in alike(together, posts.num_rows, config)
     ]
     ids, post_ids, distances = zip(*sorted(found), strict=True) if found else ((), (), ())

@@ -75,7 +75,7 @@ class PartBuilder:
     """Ids of posts that were taken down."""
 
     def add(self, posts: pa.Table, images: Iterable[Fetched]) -> None:
-        """Add posts (post_id, hashtags, public) and their encoded images, in the same order."""
+        """Add posts (post_id, hashtags, public, problem) and their images, in the same order."""
         for post, data in zip(_rows(posts), images, strict=True):
             stored = _stored(post, data, self.config, self.tombstoned)
             if isinstance(stored, Rejection):
@@ -109,7 +109,8 @@ def write_part(folder: Folder, name: str, rows: pa.Table) -> ShardFile:
 
 
 def _rows(posts: pa.Table) -> Iterator[dict[str, Any]]:
-    for batch in posts.select(["post_id", "hashtags", "public"]).to_batches(ROW_GROUP_ROWS):
+    needed = posts.select(["post_id", "hashtags", "public", "problem"])
+    for batch in needed.to_batches(ROW_GROUP_ROWS):
         yield from batch.to_pylist()
 
 
@@ -132,6 +133,8 @@ class Stored:
 def _stored(
     post: dict[str, Any], data: Fetched, config: PrepareConfig, tombstoned: frozenset[str]
 ) -> Stored | Rejection:
+    if post["problem"]:
+        return Rejection(post["post_id"], "read", "malformed", post["problem"])
     if post["post_id"] in tombstoned:
         return Rejection(post["post_id"], "gate", "tombstoned", "taken down")
     if not post["public"]:

@@ -5,15 +5,19 @@ continues where it was and ends with the same bytes. Then repeated ids and copie
 (`settle.py`). The manifest comes last, unless too much of the source is bad (`budget.py`).
 """
 
+import pickle
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, replace
+from functools import partial
 from itertools import chain
 from typing import Any
 
 import pyarrow as pa
 import ray
 
+from hashnext.errors import DataError
 from hashnext.posts.readers import PostSource
 from hashnext.posts.schema import Unit
 from hashnext.progress import Meter
@@ -25,10 +29,12 @@ from hashnext.shards.manifest import (
     Manifest,
 )
 from hashnext.shards.part import PartBuilder, PrepareConfig
+from hashnext.shards.records import Record
 from hashnext.shards.references import Reference
 from hashnext.shards.settle import settle
 from hashnext.storage import Folder
 
+PARTS_CHECKED_AT_ONCE = 8
 PART_ROWS = 1024
 """Posts that a part aims at; a task holds one part in memory, and a source's row group whole."""
 
@@ -55,19 +61,22 @@ def prepare(
         The manifest, already written.
 
     Raises:
-        DataError: the source breaks while it is read, or too many posts are bad; finished parts
-            are kept, and there is no manifest.
+        DataError: the source breaks or changes while it is read, or too many posts are bad;
+            finished parts are kept, and there is no manifest.
     """
     parts = group_units(source.units, PART_ROWS)
-    finished = [part for part in range(len(parts)) if records.is_intact(out, part)]
-    todo = sorted(set(range(len(parts))) - set(finished))
+    records.sweep(out)
+    finished, todo = _finished(out, len(parts))
     tally = Tally()
     for part in chain(finished, _run_parts(source, out, config, parts, todo)):
-        tally.add(records.read(out, part))
+        record = records.read(out, part)
+        _require_all(record, parts[part], source)
+        tally.add(record)
         meter.update(tally.posts)
         budget.check(tally, complete=False)
     settle(out, config, len(parts), references)
     budget.check(_tally(out, len(parts)), complete=True)
+    records.sweep(out)
     return commit(out, config, len(parts))
 
 
@@ -85,17 +94,38 @@ def group_units(units: Sequence[Unit], rows: int) -> list[list[Unit]]:
     return groups
 
 
+def _finished(out: Folder, num_parts: int) -> tuple[list[int], list[int]]:
+    """Parts that are made already, and the others."""
+    with ThreadPoolExecutor(PARTS_CHECKED_AT_ONCE) as threads:
+        intact = list(threads.map(partial(records.is_intact, out), range(num_parts)))
+    parts = range(num_parts)
+    return [p for p in parts if intact[p]], [p for p in parts if not intact[p]]
+
+
+def _require_all(record: Record, units: Sequence[Unit], source: PostSource) -> None:
+    """Every post that the source said it has must have become a row of one kind or the other."""
+    rows = [unit.rows for unit in units]
+    if None in rows or record.posts == sum(count or 0 for count in rows):
+        return
+    names = ", ".join(dict.fromkeys(unit.name for unit in units))
+    raise DataError(
+        f"{source.location}: {names} said to hold {sum(count or 0 for count in rows):,} posts, of "
+        f"which {record.posts:,} were read; the source has changed meanwhile: name another --out"
+    )
+
+
 def prepare_part(
-    batch: dict[str, Any],
-    source: PostSource,
-    out: Folder,
-    config: PrepareConfig,
-    parts: list[list[Unit]],
+    batch: dict[str, Any], source: PostSource, out: Folder, config: PrepareConfig
 ) -> dict[str, Any]:
-    """Ray Data task: prepare the part numbered `batch["part"]`; returns that number."""
+    """Ray Data task: prepare the part numbered `batch["part"]`; returns that number.
+
+    Args:
+        batch: one row, `part` and its pickled `units`: `source` lists none, so that a task does not
+            receive those of all parts.
+    """
     part = int(batch["part"][0])
     builder = PartBuilder(config, tombstoned=frozenset(source.tombstoned.to_pylist()))
-    for unit in parts[part]:
+    for unit in pickle.loads(batch["units"][0]):
         posts = source.read(unit, source.without_images())
         builder.add(posts, source.images(posts, config.fetch, config.limits.max_bytes))
     records.write(out, part, builder)
@@ -107,9 +137,10 @@ def _run_parts(
 ) -> Iterator[int]:
     if not todo:
         return
-    dataset = ray.data.from_blocks([pa.table({"part": [part]}) for part in todo]).map_batches(
+    rows = [pa.table({"part": [part], "units": [pickle.dumps(parts[part])]}) for part in todo]
+    dataset = ray.data.from_blocks(rows).map_batches(
         prepare_part,
-        fn_kwargs={"source": source, "out": out, "config": config, "parts": parts},
+        fn_kwargs={"source": replace(source, units=()), "out": out, "config": config},
         batch_size=1,
     )
     for row in dataset.iter_rows():

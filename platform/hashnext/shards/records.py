@@ -1,14 +1,16 @@
 """What is noted about each part while shards are being made, in the folder `records`.
 
 A part's record is written last, so a part that has one is whole; a part whose file is not the one
-in its record is made again.
+in its record, or whose pictures are no longer known, is made again.
 """
 
+import hashlib
 import json
 import re
 from dataclasses import asdict, dataclass
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from hashnext.shards.manifest import ShardFile
 from hashnext.shards.part import PartBuilder, Rejection, write_part
@@ -94,12 +96,27 @@ def read(out: Folder, part: int) -> Record:
 
 
 def is_intact(out: Folder, part: int) -> bool:
-    """True when a part need not be made again."""
+    """True when a part need not be made again: what was written is there, byte for byte."""
     if not out.has(_record_name(part)):
         return False
-    file = read(out, part).file
-    info = out.filesystem.get_file_info(out.file(file.name))
-    return bool(info.size == file.bytes)
+    record = read(out, part)
+    try:
+        data = out.read_bytes(record.file.name)
+        with pq.ParquetFile(out.file(identity_name(part)), filesystem=out.filesystem) as file:
+            known = file.metadata.num_rows
+    except (OSError, pa.ArrowInvalid):
+        return False
+    later = sum(each.stage in TAKEN_OUT for each in record.quarantine)
+    same = hashlib.sha256(data).hexdigest() == record.file.sha256
+    return bool(same and known == record.file.rows + later)
+
+
+def sweep(out: Folder) -> None:
+    """Delete what killed writers left in a folder of shards: halves of files, which show posts."""
+    for folder in (out, out.folder(RECORDS)):
+        for name in folder.names():
+            if name.endswith(".tmp"):
+                folder.delete(name)
 
 
 def _record_name(part: int) -> str:

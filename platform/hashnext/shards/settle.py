@@ -48,9 +48,9 @@ def _copy(
 ) -> Copy:
     ids, table = collection.images.ids, int(collection.tables[removal.kept])
     return Copy(
-        post_id=ids[removal.row],
+        post_id=ids[removal.row].as_py(),
         part=int(collection.tables[removal.row]),
-        kept_id=ids[removal.kept],
+        kept_id=ids[removal.kept].as_py(),
         kept_part=table if table < num_parts else None,
         reference=None if table < num_parts else references[table - num_parts],
         reason=removal.reason,
@@ -69,4 +69,4 @@ def _take_out(out: Folder, part: int, rejections: dict[int, Rejection]) -> None:
     keep = [row for row in range(table.num_rows) if row not in rejections]
     quarantine = [*records.read(out, part).quarantine]
     quarantine += [rejections[row] for row in sorted(rejections)]
-    records.write_rows(out, part, table.take(keep), quarantine, settled=True)
+    records.write_rows(out, part, table.take(pa.array(keep, pa.int64())), quarantine, settled=True)

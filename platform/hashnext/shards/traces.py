@@ -120,9 +120,6 @@ def _sweep(shards: Folder, live: set[str]) -> None:
     """Delete the parts that are no longer part of the shards, and what killed writers left."""
     for name in shards.names():
         is_part = name.startswith("part-") and name.endswith(".parquet")
-        if name.endswith(".tmp") or (is_part and name not in live):
+        if is_part and name not in live:
             shards.delete(name)
-    beside = shards.folder(records.RECORDS)
-    for name in beside.names():
-        if name.endswith(".tmp"):
-            beside.delete(name)
+    records.sweep(shards)

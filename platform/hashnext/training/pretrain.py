@@ -17,7 +17,12 @@ from hashnext.hashtags.vocabulary import Vocabulary
 from hashnext.models.initial_weights import InitialWeights, LoadReport, load_into
 from hashnext.models.resnext import build
 from hashnext.posts.identity import post_keys
-from hashnext.posts.tombstones import Tombstones
+from hashnext.posts.tombstones import (
+    COUNTED_WITHOUT,
+    Tombstones,
+    first_recorded_after,
+    taken_out_of,
+)
 from hashnext.registry.lineage import INITIAL_WEIGHTS
 from hashnext.registry.package import write_package
 from hashnext.shards.index import LabelIndex, build_index
@@ -92,13 +97,15 @@ def plan(
         DataError: no training post carries a label, files of the shards have been lost since the
             run began, or the initial weights are of another network.
         ConfigError: the loss does not go with the vocabulary.
-        StateError: the shards hold posts that were taken down.
+        StateError: the shards hold posts that were taken down, or the vocabulary counts some that
+            the shards held.
     """
     shares = _shares(config, vocabulary)
     loaded = _fitting(config, vocabulary, initial) if initial else None
     manifest = Manifest.read(shards)
     index = build_index(shards, manifest, vocabulary.view(), lost)
     _refuse_tombstoned(shards, index)
+    _refuse_old_counts(shards, manifest, vocabulary)
     training, evaluation = _split(config, shards, index)
     frequencies = vocabulary.frequencies()
     resampling = resample(config.resampling, frequencies, training.rarest(frequencies))
@@ -155,6 +162,19 @@ def _refuse_tombstoned(shards: Folder, index: LabelIndex) -> None:
         raise StateError(
             f"shards {shards.location}: {count:,} of their posts were taken down; "
             f"run jobs.forget --shards {shards.location}"
+        )
+
+
+def _refuse_old_counts(shards: Folder, manifest: Manifest, vocabulary: Vocabulary) -> None:
+    """Posts taken out of these shards after the vocabulary was counted are in its counts."""
+    gone = Tombstones.open().table()
+    known = vocabulary.meta.get(COUNTED_WITHOUT)
+    counted = taken_out_of(gone, manifest.fingerprint) & first_recorded_after(gone, known)
+    if counted:
+        raise StateError(
+            f"the vocabulary counts {len(counted):,} posts that were since taken out of shards "
+            f"{shards.location}; count again: jobs.vocabulary with the same arguments and another "
+            "--out"
         )
 
 
