@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ from conftest import Corpus
 
 from hashnext.config import PretrainConfig
 from hashnext.errors import ConfigError, DataError, StateError
+from hashnext.evaluation.predictions import Predictions
+from hashnext.evaluation.thresholds import CalibrationConfig
 from hashnext.hashtags.vocabulary import Vocabulary
 from hashnext.inference.predictor import Predictor
 from hashnext.models.initial_weights import read_weights
@@ -25,7 +27,7 @@ from hashnext.training.checkpoint import load
 from hashnext.training.local import LocalSurroundings
 from hashnext.training.loss import LossConfig
 from hashnext.training.pretrain import plan
-from hashnext.training.worker import make_trainee
+from hashnext.training.worker import _held_out, make_trainee
 from hashnext.training.workers import WorkersConfig
 from jobs.pretrain import CURVES, EXPERIMENT, MLFLOW_RUN, Pretrain, main
 
@@ -137,6 +139,32 @@ def test_a_run_starts_from_a_package(
         assert torch.equal(value, initial.state[name]), name
     with pytest.raises(DataError, match="does not fit this network"):
         plan(replace(small(64), model=resnext50_32x4d().model), shards, vocabulary, initial)
+
+
+def test_as_many_held_out_posts_are_measured_as_the_config_says(
+    ray_session: None, corpus: Corpus, tmp_path: Path
+) -> None:
+    config = replace(small(64), calibration=CalibrationConfig(posts=10))
+    planned = plan(config, Folder.at(corpus.shards), Vocabulary.load(corpus.vocabulary))
+    keys = planned.run.held_out.index.keys
+    assert len(keys) > 10
+    around = Noting(tmp_path, 1)
+    found = _held_out(planned.run, make_trainee(planned.run, around, torch.device("cpu")), around)
+    assert found is not None
+    assert found.posts == 10
+    assert sorted(around.measured) == sorted(keys.tolist())[:10]
+
+
+@dataclass
+class Noting(LocalSurroundings):
+    """Notes the posts of which predictions are gathered."""
+
+    measured: list[int] = field(default_factory=list)
+
+    def gather(self, value: Any) -> list[Any]:
+        if isinstance(value, Predictions):
+            self.measured += value.keys.tolist()
+        return [value]
 
 
 @pytest.mark.parametrize("workers", [1, 2])

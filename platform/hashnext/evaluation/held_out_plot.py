@@ -23,7 +23,7 @@ def plot(report: HeldOutReport) -> bytes:
         _levels(axes[2], report.hierarchy)
     found, baseline = report.precision_at_1, report.baseline["precision_at_1"]
     figure.suptitle(
-        f"{report.calibration.num_posts:,} held-out posts: the first prediction is right on "
+        f"{report.posts:,} held-out posts: the first prediction is right on "
         f"{100 * found.mean:.1f} % ({100 * found.low:.1f} to {100 * found.high:.1f}), "
         f"the commonest label on {100 * baseline:.1f} %",
         x=0.01, ha="left", fontweight="bold",
