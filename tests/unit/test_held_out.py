@@ -76,11 +76,11 @@ def test_each_half_gets_the_temperature_of_the_other() -> None:
     posts = sampled(2_000, 6)
     half = posts.first_half()
     posts.logits[torch.from_numpy(half)] *= 4
-    found = cross_fitted(posts, half)
+    found = cross_fitted(posts, half, 4.1)
     assert found[half] == pytest.approx(1, abs=0.2)
-    assert found[~half] == pytest.approx(4, rel=0.2)
-    alone = cross_fitted(posts, np.ones(2_000, bool))
-    assert len(set(alone.tolist())) == 1
+    assert (found[~half] == 4.1).all()
+    for alone in (np.ones(2_000, bool), np.zeros(2_000, bool)):
+        assert (cross_fitted(posts, alone, 4.1) == 4.1).all()
 
 
 def test_sigmoids_promise_that_the_first_prediction_is_right_at_all() -> None:

@@ -40,7 +40,7 @@ class HeldOutReport:
     loss: float
     """Mean over the posts, at temperature 1."""
     means: dict[str, float]
-    """HARRISON's figures, recall@5 by band too."""
+    """HARRISON's figures, of all labels and by frequency band."""
     baseline: dict[str, float]
     """The same of always predicting the commonest training labels."""
     precision_at_1: Interval
@@ -156,7 +156,7 @@ def report(
         gain=difference_interval(ours.precision_at_1, baseline.precision_at_1),
         calibration=calibration,
         before=reliability(posts, np.ones(len(posts))),
-        after=reliability(posts, cross_fitted(posts, half)),
+        after=reliability(posts, cross_fitted(posts, half, calibration.temperature)),
         thresholds=calibrated_thresholds(posts, half, calibration.temperature, config),
         hierarchy=hierarchy_report(posts, commonness, names),
     )

@@ -70,18 +70,17 @@ def reliability(posts: Predictions, temperatures: NDArray[np.float64]) -> Reliab
     )  # fmt: skip
 
 
-def cross_fitted(posts: Predictions, half: NDArray[np.bool_]) -> NDArray[np.float64]:
+def cross_fitted(posts: Predictions, half: NDArray[np.bool_], fitted: float) -> NDArray[np.float64]:
     """A temperature for each post that was fitted without it, on the other half: float64 (n,).
 
-    Where all posts lie in one half, it is fitted on them.
+    Where all posts lie in one half, it is the one that was fitted on them.
 
     Args:
         posts: predictions; every post has a label.
         half: bool (n,), the one half.
+        fitted: temperature that was fitted on it.
     """
-    temperatures = np.empty(len(posts))
-    for mask in (half, ~half):
-        other = posts if mask.all() else posts.where(~mask)
-        if mask.any():
-            temperatures[mask] = fit_temperature(other).temperature
+    temperatures = np.full(len(posts), fitted)
+    if half.any() and not half.all():
+        temperatures[half] = fit_temperature(posts.where(~half)).temperature
     return temperatures
