@@ -16,7 +16,7 @@ def plot(report: HeldOutReport) -> bytes:
     """PNG of the figures on held-out posts."""
     panels = 3 if report.hierarchy else 2
     figure = Figure(figsize=(5.1 * panels, 5), layout="constrained")
-    parts = figure.subfigures(1, panels, width_ratios=(1, 1.1, 1.1)[:panels])
+    parts: Any = figure.subfigures(1, panels, width_ratios=(1, 1.1, 1.1)[:panels])
     _reliability(parts[0].subplots(), report.before, report.after)
     _bands(parts[1], report)
     if report.hierarchy:
