@@ -19,6 +19,7 @@ from hashnext.evaluation.own_head import Evaluation, evaluate_head
 from hashnext.models.initial_weights import InitialWeights, network_of, read_weights
 from hashnext.models.preprocess import Preprocess
 from hashnext.outputs import JobFolder
+from hashnext.registry.lineage import INITIAL_WEIGHTS
 
 PLOT = "evaluation.png"
 
@@ -64,8 +65,8 @@ def main(job: Evaluate) -> dict[str, Any]:
     cli.print_table("weights", weights.origin | {"licence": weights.licence or "unknown"})
     network = network_of(weights)
     images = open_labelled(job.images, network.fc.out_features, job.labels)
-    dataset = weights.lineage.get("dataset")
-    leaked = Leaked.read(job.leakage, dataset, images.ids) if job.leakage else None
+    lineage = weights.lineage or {INITIAL_WEIGHTS: weights.origin}
+    leaked = Leaked.read(job.leakage, lineage, images.ids) if job.leakage else None
     settings = {key: value for key, value in asdict(job).items() if key not in ("out", "batch")}
     inputs = {"initial_weights": weights.source, "sha256": weights.sha256}
     folder = JobFolder.claim(

@@ -1,12 +1,16 @@
 """Pretrain a tagging network on shards, with Ray Train, and write its model package.
 
-The figures on held-out posts are in result.json, and drawn in held_out.png.
+The figures on held-out posts are in result.json, and drawn in held_out.png. curves.png shows how
+the run went, also where it was stopped or failed; initial_weights.json, with `--initial-weights`,
+what became of each of their parameters.
 
 The first argument names the recipe; every field of its configuration can be set behind it. Run
 again with the same --out, the job continues from its last checkpoint.
 """
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Union
@@ -15,10 +19,10 @@ import tyro
 
 from hashnext import cli, cluster
 from hashnext.config import PretrainConfig
-from hashnext.errors import DataError, Terminated
+from hashnext.errors import DataError, StateError, Terminated
 from hashnext.evaluation import held_out_plot
 from hashnext.hashtags.vocabulary import Vocabulary
-from hashnext.models.initial_weights import read_weights
+from hashnext.models.initial_weights import DoesNotFit, read_weights
 from hashnext.outputs import JobFolder, flatten
 from hashnext.progress import meter
 from hashnext.recipes import RECIPES
@@ -27,7 +31,7 @@ from hashnext.shards.manifest import Manifest
 from hashnext.shards.missing import missing_posts, posts_of, posts_of_lost_files
 from hashnext.shards.stream import TrainingSet
 from hashnext.storage import Folder
-from hashnext.training.curves import PANELS, plot
+from hashnext.training.curves import METRICS, plot
 from hashnext.training.loop import NotFinite
 from hashnext.training.pretrain import PACKAGE, Plan, package, plan
 from hashnext.training.ray_trainer import fit
@@ -37,6 +41,8 @@ from hashnext.training.workers import WorkersConfig
 EXPERIMENT = "pretrain"
 MLFLOW_RUN, CURVES, OFFENDING = "mlflow_run.json", "curves.png", "offending_posts.json"
 HELD_OUT, LOST = "held_out.png", "lost_files.json"
+INITIAL = "initial_weights.json"
+"""What became of each parameter of the weights that a run starts from."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,8 +85,11 @@ def main(job: Pretrain) -> dict[str, Any]:
     with cluster.session():
         cluster.require_shared_locations(shards=job.shards, out=job.out)
         lost = folder.folder.read_json(LOST) if folder.folder.has(LOST) else None
-        planned = plan(job.config, shards, vocabulary, initial, lost)
+        with _listed(folder.folder):
+            planned = plan(job.config, shards, vocabulary, initial, lost)
         folder.folder.write_json(LOST, planned.lost_files)
+        if planned.loaded:
+            folder.folder.write_json(INITIAL, planned.loaded.document())
         cli.print_table(f"before the run: {job.recipe}", flatten(planned.figures()))
         for warning in planned.warnings():
             print(f"warning: {warning}")
@@ -91,6 +100,16 @@ def main(job: Pretrain) -> dict[str, Any]:
         folder.folder.write_bytes(HELD_OUT, held_out_plot.plot(outcome.held_out))
     folder.finish(_figures(planned, outcome, time.monotonic() - started))
     return cli.report(folder)
+
+
+@contextmanager
+def _listed(out: Folder) -> Iterator[None]:
+    """Have a file name every parameter by which initial weights do not fit."""
+    try:
+        yield
+    except DoesNotFit as error:
+        out.write_json(INITIAL, error.report.document())
+        raise DataError(f"{error}; all of them in {out.location_of(INITIAL)}") from error
 
 
 def _run(job: Pretrain, planned: Plan, out: Folder) -> Outcome:
@@ -108,12 +127,23 @@ def _run(job: Pretrain, planned: Plan, out: Folder) -> Outcome:
     except BaseException as error:
         logger.finish("KILLED" if isinstance(error, Terminated) else "FAILED")
         raise
+    finally:
+        _draw_curves(logger, out, name)
     if outcome.held_out:
         logger.log(outcome.held_out.metrics(), step=job.config.schedule.images)
-    out.write_bytes(CURVES, plot({metric: logger.curve(metric) for metric in PANELS}, name))
     logger.tag({"ledger": outcome.ledger, "package": out.folder(PACKAGE).location})
     logger.finish()
     return outcome
+
+
+def _draw_curves(logger: RunLogger, out: Folder, title: str) -> None:
+    """Draw what MLflow holds, however the run has ended; a picture is no reason to fail."""
+    try:
+        curves = {metric: logger.curve(metric) for metric in METRICS}
+        if any(curves.values()):
+            out.write_bytes(CURVES, plot(curves, title))
+    except (OSError, StateError) as error:
+        print(f"warning: {CURVES} was not drawn ({error})")
 
 
 def _logger(out: Folder, name: str, params: dict[str, Any]) -> RunLogger:

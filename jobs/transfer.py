@@ -73,8 +73,8 @@ class Subject:
     preprocess: Preprocess
     fingerprint: str
     """The package's, or the recipe and seed of initial weights."""
-    dataset: str | None = None
-    """Fingerprint of the shards that it was trained on, if on any."""
+    lineage: dict[str, Any] = field(default_factory=dict)
+    """Of the package: what it was trained on, if on anything."""
 
 
 def main(job: TransferJob) -> dict[str, Any]:
@@ -82,7 +82,7 @@ def main(job: TransferJob) -> dict[str, Any]:
     subject = open_subject(job.model, job.seed)
     task = TransferTask(train=read_labelled(job.train), test=read_labelled(job.test))
     baseline = Baseline.read(job.baseline, task.test) if job.baseline else None
-    leaked = Leaked.read(job.leakage, subject.dataset, task.test.ids) if job.leakage else None
+    leaked = Leaked.read(job.leakage, subject.lineage, task.test.ids) if job.leakage else None
     probe = f"{_method(job)} {task.fingerprint}"
     folder = JobFolder.claim(
         job.out, "transfer", _settings(job) | {"fingerprint": subject.fingerprint, "probe": probe}
@@ -119,7 +119,7 @@ def open_subject(model: str, seed: int) -> Subject:
         package = ModelPackage.open(model)
         return Subject(
             network=package.build(), preprocess=package.preprocess,
-            fingerprint=package.fingerprint, dataset=package.lineage.get("dataset"),
+            fingerprint=package.fingerprint, lineage=package.lineage,
         )  # fmt: skip
     config = recipe(model.removeprefix(RANDOM))
     torch.manual_seed(seed)

@@ -28,7 +28,10 @@ class TagOut(BaseModel):
     hashtag: str = Field(description="The most used spelling.", examples=["#brownbear"])
     name: str = Field(description="Name of the label.", examples=["brown bear"])
     wnid: str | None = Field(description="WordNet 3.0 synset.", examples=["n02132136"])
-    confidence: float = Field(description="Probability; all labels of a photo sum to 1.")
+    confidence: float = Field(
+        description="Calibrated probability. Those of all labels of a photo add up to 1 after a "
+        "softmax; under sigmoids each label stands for itself."
+    )
     confident: bool | None = Field(
         description="Above the threshold from which on this label is right as often as the model "
         "package promises; null where the package has no thresholds."

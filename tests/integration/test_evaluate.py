@@ -172,7 +172,8 @@ def test_images_seen_in_training_count_as_wrong(
     report.write_table(LEAKS_FILE, pa.table({"id": [correct], "held_out": [False]}))
     leaking = replace(job, leakage=report.location, out=str(tmp_path / "out"))
     assert evaluate.main(leaking)["leakage"] == {
-        "leaked_test_images": 1, "top1_lower_bound": pytest.approx((RIGHT - 1) / 12)
+        "leaked_test_images": 1, "top1_lower_bound": pytest.approx((RIGHT - 1) / 12),
+        "searched": "d", "trained_on_but_not_searched": job.initial_weights,
     }  # fmt: skip
     report.write_table(LEAKS_FILE, pa.table({"id": ["another"], "held_out": [False]}))
     with pytest.raises(DataError, match=r"about other images: 1 of its ids .* 'another'"):

@@ -4,7 +4,7 @@ import json
 import re
 import shutil
 import time
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,17 @@ import numpy as np
 import pytest
 import ray
 import torch
+import tyro
 from conftest import Corpus
 
 from hashnext.config import PretrainConfig
 from hashnext.errors import ConfigError, DataError, StateError
+from hashnext.evaluation.predictions import Predictions
+from hashnext.evaluation.thresholds import CalibrationConfig
 from hashnext.hashtags.vocabulary import Vocabulary
 from hashnext.inference.predictor import Predictor
 from hashnext.models.initial_weights import read_weights
+from hashnext.models.resnext import build
 from hashnext.recipes import nano, resnext50_32x4d
 from hashnext.registry.package import ModelPackage
 from hashnext.registry.store import RunLogger, connect
@@ -31,9 +35,9 @@ from hashnext.training.local import LocalSurroundings, run_locally
 from hashnext.training.loss import LossConfig
 from hashnext.training.pretrain import plan
 from hashnext.training.surroundings import RaySurroundings
-from hashnext.training.worker import Stopped, make_trainee, work
+from hashnext.training.worker import Stopped, _held_out, make_trainee, work
 from hashnext.training.workers import WorkersConfig
-from jobs.pretrain import CURVES, EXPERIMENT, MLFLOW_RUN, Pretrain, main
+from jobs.pretrain import CURVES, EXPERIMENT, INITIAL, MLFLOW_RUN, Pretrain, command_line, main
 
 
 def small(images: int) -> PretrainConfig:
@@ -198,6 +202,73 @@ def test_a_run_starts_from_a_package(
         assert torch.equal(value, initial.state[name]), name
     with pytest.raises(DataError, match="does not fit this network"):
         plan(replace(small(64), model=resnext50_32x4d().model), shards, vocabulary, initial)
+
+
+def test_as_many_held_out_posts_are_measured_as_the_config_says(
+    ray_session: None, corpus: Corpus, tmp_path: Path
+) -> None:
+    config = replace(small(64), calibration=CalibrationConfig(posts=10))
+    planned = plan(config, Folder.at(corpus.shards), Vocabulary.load(corpus.vocabulary))
+    keys = planned.run.held_out.index.keys
+    assert len(keys) > 10
+    around = Noting(tmp_path, 1)
+    found = _held_out(planned.run, make_trainee(planned.run, around, torch.device("cpu")), around)
+    assert found is not None
+    assert found.posts == 10
+    assert sorted(around.measured) == sorted(keys.tolist())[:10]
+
+
+def test_a_run_that_fails_leaves_its_curves(corpus: Corpus, tmp_path: Path) -> None:
+    failing = job(corpus, tmp_path / "run", images=640)
+    wild = replace(failing.config.schedule, base_learning_rate=1e30, warmup_images=0)
+    config = replace(failing.config, schedule=wild, log_images=1)
+    with pytest.raises(DataError, match=r"loss is .*; the last checkpoint is whole"):
+        main(replace(failing, config=config))
+    assert losses(tmp_path / "run")
+    assert (tmp_path / "run" / CURVES).read_bytes().startswith(b"\x89PNG")
+
+
+def test_all_parameters_that_do_not_fit_are_in_a_file(corpus: Corpus, tmp_path: Path) -> None:
+    config = small(64)
+    torch.save(build(replace(config.model, blocks=(1, 1, 1, 3)), 5).state_dict(), tmp_path / "w")
+    starting = replace(
+        job(corpus, tmp_path / "run"), initial_weights=str(tmp_path / "w"), config=config
+    )
+    with pytest.raises(DataError, match=r"and \d+ more; all of them in .*initial_weights\.json"):
+        main(starting)
+    found = json.loads((tmp_path / "run" / INITIAL).read_text())
+    assert len(found["unexpected"]) > 8
+    assert all(name.startswith("layer4.") for name in found["unexpected"])
+    assert [each["name"] for each in found["wrong_shape"]] == ["fc.weight", "fc.bias"]
+    assert found["source"] == str(tmp_path / "w")
+
+
+def test_label_noise_on_the_command_line_reaches_the_stream(
+    ray_session: None, corpus: Corpus
+) -> None:
+    folders = ["--shards", corpus.shards, "--vocabulary", corpus.vocabulary, "--out", "unused"]
+    indices = {}
+    for noise in ("0", "0.5"):
+        parsed = tyro.cli(command_line(), args=["nano", *folders, "--label-noise", noise])
+        run = plan(parsed.config, Folder.at(corpus.shards), Vocabulary.load(corpus.vocabulary)).run
+        indices[noise] = (run.training.index, run.held_out.index)
+    clean, noisy = indices["0"], indices["0.5"]
+    assert (clean[0].keys == noisy[0].keys).all()
+    assert (clean[1].labels == noisy[1].labels).all(), "held-out posts keep their labels"
+    assert len(clean[0].labels) == len(noisy[0].labels) == len(clean[0])
+    assert 0.4 < (clean[0].labels != noisy[0].labels).mean() < 0.6
+
+
+@dataclass
+class Noting(LocalSurroundings):
+    """Notes the posts of which predictions are gathered."""
+
+    measured: list[int] = field(default_factory=list)
+
+    def gather(self, value: Any) -> list[Any]:
+        if isinstance(value, Predictions):
+            self.measured += value.keys.tolist()
+        return [value]
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -88,7 +88,8 @@ def test_images_seen_in_training_count_as_wrong(
     assert found["transfer"] == result["transfer"]
     lower = result["transfer"]["top1"] - 3 / len(predictions)
     assert found["leakage"] == {
-        "leaked_test_images": 3, "top1_lower_bound": pytest.approx(lower)
+        "leaked_test_images": 3, "top1_lower_bound": pytest.approx(lower),
+        "searched": "d", "trained_on_but_not_searched": None,
     }  # fmt: skip
 
 
@@ -156,11 +157,16 @@ def test_other_modes_take_the_features_that_are_kept(
 def test_finetuning_on_a_tiny_set(cut: Cut, tmp_path: Path) -> None:
     job = TransferJob(
         model="random:nano", train=cut("train", 5), test=cut("test", 5), mode="finetune",
-        finetune=FinetuneConfig(epochs=1, batch=16, learning_rates=(0.05, 0.005)),
+        finetune=FinetuneConfig(
+            epochs=1, batch=16, learning_rates=(0.05, 0.005), weight_decays=(0.01,)
+        ),
         out=str(tmp_path / "out"),
     )  # fmt: skip
     result = transfer.main(job)
     assert result["learning_rate"] in (0.05, 0.005)
+    assert result["weight_decay"] == 0.01
+    assert [each["learning_rate"] for each in result["grid"]] == [0.05, 0.005]
+    assert result["selection_top1"] == max(each["selection_top1"] for each in result["grid"])
     assert result["settings"]["finetune.epochs"] == 1
     assert result["transfer"]["probe"].startswith("finetune ")
     assert result["num_test"] == 40

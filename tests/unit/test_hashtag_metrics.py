@@ -32,11 +32,32 @@ def test_one_batch_by_hand() -> None:
     assert scores.precision_at_5.tolist() == [0.4, 0.4, 0]
     assert scores.recall_at_5.tolist() == [1, 0.5, 0]
     assert scores.accuracy_at_5.tolist() == [1, 1, 0]
+    # Labels 0 to 2 are the head, 3 to 5 the middle, 6 to 9 the tail. First predictions: 4 (right),
+    # 7 and 0 (wrong). Of the first five of the three posts, 6 lie in the head (1 right), 7 in the
+    # middle (3 right), 2 in the tail (none).
     assert scores.means() == pytest.approx({
         "precision_at_1": 1 / 3, "precision_at_5": 0.8 / 3, "recall_at_5": 0.5,
-        "accuracy_at_5": 2 / 3, "recall_at_5_head": 1 / 3, "recall_at_5_middle": 1.0,
-        "recall_at_5_tail": 0.0,
+        "accuracy_at_5": 2 / 3,
+        "precision_at_1_head": 0, "precision_at_5_head": 1 / 6, "recall_at_5_head": 1 / 3,
+        "accuracy_at_5_head": 1 / 2,
+        "precision_at_1_middle": 1, "precision_at_5_middle": 3 / 7, "recall_at_5_middle": 1,
+        "accuracy_at_5_middle": 1,
+        "precision_at_1_tail": 0, "precision_at_5_tail": 0, "recall_at_5_tail": 0,
+        "accuracy_at_5_tail": 0,
     })  # fmt: skip
+
+
+def test_what_a_band_has_nothing_of_is_left_out() -> None:
+    bands = np.array([0, 0, 0, 0, 0, 1, 2])
+    offsets, labels = csr([[0, 6], [1]])
+    means = score(np.arange(5), offsets, labels, bands).means()
+    assert {name for name in means if name.endswith("middle")} == set()
+    assert {name: value for name, value in means.items() if name.endswith("tail")} == {
+        "recall_at_5_tail": 0, "accuracy_at_5_tail": 0,
+    }  # fmt: skip
+    assert means["precision_at_1_head"] == 0.5
+    assert means["precision_at_5_head"] == 0.2
+    assert means["recall_at_5_head"] == means["accuracy_at_5_head"] == 1
 
 
 rows_of_labels = st.lists(st.lists(st.integers(0, 19), unique=True, max_size=8), min_size=1)
@@ -60,6 +81,7 @@ def test_figures_equal_set_arithmetic(rows: list[list[int]], seed: int, num_labe
     assert scores.accuracy_at_5.tolist() == (found > 0).tolist()
     assert scores.band_hits.sum(axis=1).tolist() == found.tolist()
     assert scores.band_labels.sum(axis=1).tolist() == sizes.tolist()
+    assert scores.band_predictions.sum() == len(expected) * min(5, num_labels)
 
 
 def test_batches_add_up_to_the_whole() -> None:

@@ -3,19 +3,31 @@
 import io
 import json
 import math
-from dataclasses import replace
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from random import Random
+from threading import Barrier
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
+from hashnext.errors import ConfigError
 from hashnext.evaluation import held_out_plot
-from hashnext.evaluation.held_out import HeldOutReport, report
+from hashnext.evaluation.held_out import PIECE, HeldOutReport, collected, report
 from hashnext.evaluation.hierarchy import LabelNames
-from hashnext.evaluation.predictions import Predictions, joined
+from hashnext.evaluation.predictions import Predictions, joined, sample
 from hashnext.evaluation.reliability import cross_fitted, reliability
 from hashnext.evaluation.thresholds import CalibrationConfig
+from hashnext.posts.identity import held_out, post_keys
+from hashnext.training.local import LocalSurroundings
+from hashnext.training.loss import softmax_loss
 from tests.predictions import predictions, sampled
 
 WNIDS = ["n02084071", "n02088364", "n02121620", "n07873807", None, "n09246464"]
@@ -64,11 +76,11 @@ def test_each_half_gets_the_temperature_of_the_other() -> None:
     posts = sampled(2_000, 6)
     half = posts.first_half()
     posts.logits[torch.from_numpy(half)] *= 4
-    found = cross_fitted(posts, half)
+    found = cross_fitted(posts, half, 4.1)
     assert found[half] == pytest.approx(1, abs=0.2)
-    assert found[~half] == pytest.approx(4, rel=0.2)
-    alone = cross_fitted(posts, np.ones(2_000, bool))
-    assert len(set(alone.tolist())) == 1
+    assert (found[~half] == 4.1).all()
+    for alone in (np.ones(2_000, bool), np.zeros(2_000, bool)):
+        assert (cross_fitted(posts, alone, 4.1) == 4.1).all()
 
 
 def test_sigmoids_promise_that_the_first_prediction_is_right_at_all() -> None:
@@ -91,6 +103,80 @@ def test_workers_predictions_are_reported_together(overconfident: HeldOutReport)
     assert again is not None
     assert again.figures() == overconfident.figures()
     assert reported([whole.where(np.zeros(3_000, bool))]) is None
+
+
+@dataclass
+class Rank(LocalSurroundings):
+    """One of two workers; what goes round is noted."""
+
+    shared: dict[int, Any] = field(default_factory=dict)
+    barrier: Barrier = field(default_factory=lambda: Barrier(2))
+    most: int = 0
+
+    def gather(self, value: Any) -> list[Any]:
+        self.shared[self.rank] = value
+        self.barrier.wait(10)
+        found = [self.shared[rank] for rank in range(self.world)]
+        self.barrier.wait(10)
+        if isinstance(value, Predictions):
+            self.most = max(self.most, sum(map(len, found)))
+        return found
+
+
+def test_only_the_first_of_two_workers_ever_holds_all_predictions(
+    overconfident: HeldOutReport, tmp_path: Path
+) -> None:
+    whole = sampled(3_000, 6, sharpness=3.0)
+    first = np.arange(3_000) < 1_700
+    parts = [whole.where(first), whole.where(~first)]
+    zero = Rank(tmp_path, rank=0, world=2)
+    one = replace(zero, rank=1)
+    with ThreadPoolExecutor(2) as pool:
+        ours, theirs = pool.map(collected, parts, (zero, one))
+    assert theirs == []
+    assert zero.most == one.most == 2 * PIECE
+    assert joined(ours).keys.tolist() == whole.keys.tolist()
+    again = reported(ours)
+    assert again is not None
+    assert again.figures() == overconfident.figures()
+    assert reported(theirs) is None
+
+
+@given(st.lists(st.integers(0, 2**64 - 1), unique=True), st.integers(1, 30), st.randoms())
+def test_the_sample_is_the_same_however_posts_lie(
+    keys: list[int], limit: int, random: Random
+) -> None:
+    shuffled = random.sample(keys, len(keys))
+    arrays = [np.array(each, np.uint64) for each in (keys, shuffled)]
+    chosen = [set(each[sample(each, limit)].tolist()) for each in arrays]
+    assert chosen[0] == chosen[1] == set(sorted(keys)[:limit])
+
+
+def test_the_sample_leans_to_neither_half() -> None:
+    keys = post_keys(pa.array([str(number) for number in range(60_000)]))
+    held = keys[held_out(keys)]
+    chosen = held[sample(held, 1_000)]
+    assert len(chosen) == 1_000
+    posts = replace(sampled(1_000, 3), keys=chosen)
+    assert 0.45 < posts.first_half().mean() < 0.55
+
+
+def test_the_half_that_checks_does_not_fit_the_temperature() -> None:
+    posts = sampled(2_000, 6)
+    posts.logits[torch.from_numpy(~posts.first_half())] *= 4
+    found = reported([posts])
+    assert found is not None
+    assert found.temperature == pytest.approx(1, abs=0.2)
+    assert found.calibration.num_posts == 1_000
+    assert found.posts == found.figures()["posts"] == 2_000
+    assert found.metrics()["held_out_loss"] == pytest.approx(
+        float(softmax_loss(posts.logits, posts.targets.offsets, posts.targets.labels).mean())
+    )
+
+
+def test_a_sample_of_no_posts_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"calibration\.posts = 0"):
+        CalibrationConfig(posts=0)
 
 
 def test_figures_and_calibration_are_json(overconfident: HeldOutReport) -> None:

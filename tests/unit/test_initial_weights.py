@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import torch
+import torchvision
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
@@ -107,6 +108,22 @@ def test_every_form_gives_the_same_network(form: str, state: State, tmp_path: Pa
     for name, tensor in state.items():
         assert torch.equal(found[name], tensor), name
         assert found[name].dtype == tensor.dtype
+
+
+def test_the_released_checkpoints_layout_is_read_at_its_full_size(tmp_path: Path) -> None:
+    with torch.device("meta"):
+        theirs = torchvision.models.resnext101_32x8d().state_dict()
+    # Every tensor has its real shape and, in the file, one number: 3 MB instead of 355.
+    numbers = {n: torch.full((), 0.5, dtype=t.dtype).expand(t.shape) for n, t in theirs.items()}
+    weights = read_weights(hashed(tmp_path, "ig_resnext101_32x8", numbers))
+    assert weights.config == ResNeXtConfig(blocks=(3, 4, 23, 3), groups=32, width_per_group=8)
+    assert (weights.num_labels, weights.licence) == (1000, NON_COMMERCIAL)
+    network = network_of(weights)
+    assert {n: t.shape for n, t in network.state_dict().items()} == {
+        n: t.shape for n, t in theirs.items()
+    }
+    assert sum(p.numel() for p in network.parameters()) == 88_791_336
+    assert (network.layer3[22].conv2.weight == 0.5).all()
 
 
 def test_half_precision_is_read_as_float32(state: State, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 from hashnext.errors import DataError
 from hashnext.evaluation.predictions import Predictions
 from hashnext.models.activation import Activation, log_partition, probabilities
-from hashnext.training.loss import LossConfig, Targets, loss
+from hashnext.training.loss import LossConfig, loss
 
 LOWEST, HIGHEST = 0.05, 20.0
 """Bounds of the search; a fit that ends on one means that the logits say next to nothing."""
@@ -34,39 +34,26 @@ class Calibration:
     """Held-out posts that it was fitted on."""
 
 
-def temperature_of(posts: Predictions) -> Calibration:
-    """The temperature of some posts' predictions; every post has a label.
-
-    Raises:
-        DataError: there is no post.
-    """
-    offsets, labels = torch.from_numpy(posts.offsets), torch.from_numpy(posts.labels)
-    return fit_temperature(posts.logits, Targets(offsets, labels.long()), posts.activation)
-
-
-def fit_temperature(logits: Tensor, targets: Targets, activation: Activation) -> Calibration:
+def fit_temperature(posts: Predictions) -> Calibration:
     """Minimise the loss of held-out posts over the temperature.
 
     With s = 1 / T the loss is convex: its slope, mean(<probabilities(s z), z> - <target, z>), rises
     with s, and bisection on log s finds its zero.
 
     Args:
-        logits: float (N, V).
-        targets: of the N posts.
-        activation: what the network was trained with.
+        posts: predictions; every post has a label.
 
     Raises:
         DataError: there is no post.
     """
-    if not len(logits):
+    if not len(posts):
         raise DataError("calibration: no held-out post carries a label of the vocabulary")
-    logits = logits.float()
-    kind = LossConfig(kind=activation)
-    aimed = log_partition(logits, activation) - loss(kind, logits, targets)  # <target, z>
+    before, activation = losses(posts), posts.activation
+    aimed = posts.by_rows(lambda z: log_partition(z, activation)) - before  # <target, z>
     low, high = -math.log(HIGHEST), -math.log(LOWEST)
     for _ in range(HALVINGS):
         middle = (low + high) / 2
-        expected = (probabilities(math.exp(middle) * logits, activation) * logits).sum(1)
+        expected = _expected_logit(posts, math.exp(middle))
         if (expected - aimed).double().mean() > 0:
             high = middle
         else:
@@ -75,7 +62,20 @@ def fit_temperature(logits: Tensor, targets: Targets, activation: Activation) ->
     return Calibration(
         temperature=temperature,
         activation=activation,
-        loss_before=float(loss(kind, logits, targets).mean()),
-        loss_after=float(loss(kind, logits / temperature, targets).mean()),
-        num_posts=len(logits),
+        loss_before=float(before.mean()),
+        loss_after=float(losses(posts, temperature).mean()),
+        num_posts=len(posts),
     )
+
+
+def losses(posts: Predictions, temperature: float = 1.0) -> Tensor:
+    """Loss of each post at a temperature, without smoothing: float32 (n,)."""
+    kind, targets = LossConfig(kind=posts.activation), posts.targets
+    return posts.by_rows(
+        lambda z, rows: loss(kind, z / temperature, targets.take(rows)), torch.arange(len(posts))
+    )
+
+
+def _expected_logit(posts: Predictions, scale: float) -> Tensor:
+    """<probabilities(s z), z> of each post, float32 (n,)."""
+    return posts.by_rows(lambda z: (probabilities(scale * z, posts.activation) * z).sum(1))

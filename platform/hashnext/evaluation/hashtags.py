@@ -4,6 +4,12 @@ The definitions are HARRISON's (Park et al. 2016, arXiv:1605.05054), one figure 
 precision@k is the share of the k predictions that are right, recall@k the share of the post's tags
 among the k, accuracy@k is 1 when any of the k is right. Everything is per post, so that batches
 can be concatenated and the figures bootstrapped.
+
+HARRISON has no frequency bands. Of a band of labels, precision@k is the share of right ones among
+those of the first k predictions of all posts that lie in the band; recall@k the share of the posts'
+labels in the band that are among their post's k; accuracy@k the share of the posts with a label in
+the band for which one of these is among the k. A figure that divides by nothing is left out: the
+baseline of the commonest labels has no precision in the tail, where it predicts nothing.
 """
 
 from collections.abc import Sequence
@@ -16,6 +22,7 @@ from torch import Tensor
 
 TOP = 5
 BANDS = ("head", "middle", "tail")
+FIGURES = ("precision_at_1", "precision_at_5", "recall_at_5", "accuracy_at_5")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +37,10 @@ class HashtagScores:
     """(n,) right predictions among the first five, divided by the post's number of labels."""
     accuracy_at_5: NDArray[np.float64]
     """(n,) 0 or 1: one of the first five is right."""
+    first_band: NDArray[np.int64]
+    """(n,) band of the first prediction."""
+    band_predictions: NDArray[np.int64]
+    """(n, 3) predictions among the first five, by the band of the label."""
     band_hits: NDArray[np.int64]
     """(n, 3) right predictions among the first five, by the band of the label."""
     band_labels: NDArray[np.int64]
@@ -39,14 +50,27 @@ class HashtagScores:
         return len(self.recall_at_5)
 
     def means(self) -> dict[str, float]:
-        """Mean of each figure, and of recall@5 over all assignments of each band that has one."""
-        names = ("precision_at_1", "precision_at_5", "recall_at_5", "accuracy_at_5")
-        hits, labels = self.band_hits.sum(axis=0), self.band_labels.sum(axis=0)
-        return {name: float(getattr(self, name).mean()) for name in names} | {
-            f"recall_at_5_{band}": float(hits[i] / labels[i])
-            for i, band in enumerate(BANDS)
-            if labels[i]
+        """Mean of each of FIGURES, and each of every band, as `recall_at_5_tail`."""
+        return {name: float(getattr(self, name).mean()) for name in FIGURES} | {
+            f"{name}_{band}": part / whole
+            for place, band in enumerate(BANDS)
+            for name, (part, whole) in zip(FIGURES, self._shares(place), strict=True)
+            if whole
         }
+
+    def _shares(self, band: int) -> list[tuple[int, int]]:
+        """Numerator and denominator of each of FIGURES in a band."""
+        first = self.first_band == band
+        predicted, right, labels = (
+            each[:, band] for each in (self.band_predictions, self.band_hits, self.band_labels)
+        )
+        pairs = (
+            (self.precision_at_1[first], first),
+            (right, predicted),
+            (right, labels),
+            (right > 0, labels > 0),
+        )
+        return [(int(part.sum()), int(whole.sum())) for part, whole in pairs]
 
 
 def top_labels(logits: Tensor, k: int = TOP) -> NDArray[np.int64]:
@@ -111,7 +135,8 @@ def score(
     counts = np.diff(offsets)
     labelled = counts > 0
     right = hits(top[..., :TOP], offsets, labels)[labelled]
-    predicted_bands = np.broadcast_to(bands[top[..., :TOP]], (len(counts), right.shape[1]))
+    predicted = np.broadcast_to(bands[top[..., :TOP]], (len(counts), right.shape[1]))[labelled]
+    of_band = predicted[..., None] == np.arange(len(BANDS))
     found = right.sum(axis=1)
     posts = np.repeat(np.arange(len(counts)), counts)
     band_labels = np.zeros((len(counts), len(BANDS)), dtype=np.int64)
@@ -121,9 +146,9 @@ def score(
         precision_at_5=found / TOP,
         recall_at_5=found / counts[labelled],
         accuracy_at_5=(found > 0).astype(np.float64),
-        band_hits=np.stack(
-            [(right & (predicted_bands[labelled] == band)).sum(axis=1) for band in range(3)], axis=1
-        ),
+        first_band=predicted[:, 0],
+        band_predictions=of_band.sum(axis=1),
+        band_hits=(right[..., None] & of_band).sum(axis=1),
         band_labels=band_labels[labelled],
     )
 

@@ -1,11 +1,11 @@
-"""The picture of a network on held-out posts: reliability, recall by band, levels of WordNet."""
+"""The picture of a network on held-out posts: reliability, figures by band, levels of WordNet."""
 
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from hashnext.evaluation.hashtags import BANDS
+from hashnext.evaluation.hashtags import BANDS, FIGURES
 from hashnext.evaluation.held_out import HeldOutReport
 from hashnext.evaluation.hierarchy import HierarchyReport
 from hashnext.evaluation.reliability import Reliability
@@ -15,15 +15,15 @@ from hashnext.plotting import FAINT, OURS, THEIRS, legend_below, png, tidy
 def plot(report: HeldOutReport) -> bytes:
     """PNG of the figures on held-out posts."""
     panels = 3 if report.hierarchy else 2
-    figure = Figure(figsize=(4.9 * panels, 4.8), layout="constrained")
-    axes = figure.subplots(1, panels, width_ratios=(1, 0.8, 1.1)[:panels])
-    _reliability(axes[0], report.before, report.after)
-    _bands(axes[1], report)
+    figure = Figure(figsize=(5.1 * panels, 5), layout="constrained")
+    parts: Any = figure.subfigures(1, panels, width_ratios=(1, 1.1, 1.1)[:panels])
+    _reliability(parts[0].subplots(), report.before, report.after)
+    _bands(parts[1], report)
     if report.hierarchy:
-        _levels(axes[2], report.hierarchy)
+        _levels(parts[2].subplots(), report.hierarchy)
     found, baseline = report.precision_at_1, report.baseline["precision_at_1"]
     figure.suptitle(
-        f"{report.calibration.num_posts:,} held-out posts: the first prediction is right on "
+        f"{report.posts:,} held-out posts: the first prediction is right on "
         f"{100 * found.mean:.1f} % ({100 * found.low:.1f} to {100 * found.high:.1f}), "
         f"the commonest label on {100 * baseline:.1f} %",
         x=0.01, ha="left", fontweight="bold",
@@ -54,24 +54,33 @@ def _reliability(axes: Any, before: Reliability, after: Reliability) -> None:
         handle.set_sizes([30])
 
 
-def _bands(axes: Any, report: HeldOutReport) -> None:
-    bands = [band for band in BANDS if f"recall_at_5_{band}" in report.means]
-    names = [f"recall_at_5_{band}" for band in bands]
-    places = np.arange(len(bands) + 1)
+def _bands(part: Any, report: HeldOutReport) -> None:
+    axes = part.subplots(2, 2, sharex=True).ravel()
+    for each, name in zip(axes, FIGURES, strict=True):
+        _by_band(each, name, report)
+    handles, names = axes[0].get_legend_handles_labels()
+    part.legend(handles, names, frameon=False, fontsize=8, ncols=2, loc="outside lower center")
+
+
+def _by_band(axes: Any, figure: str, report: HeldOutReport) -> None:
+    """One figure over all labels and by band; no bar where it divides by nothing."""
     rows = (
         (-0.2, report.means, OURS, "model"),
         (0.2, report.baseline, THEIRS, "five commonest labels"),
     )
+    keys = [figure, *(f"{figure}_{band}" for band in BANDS)]
     for shift, figures, colour, name in rows:
-        heights = [100 * figures[key] for key in ("recall_at_5", *names)]
-        bars = axes.bar(places + shift, heights, width=0.38, color=colour, alpha=0.85, label=name)
-        axes.bar_label(bars, fmt="%.0f", fontsize=8, padding=1)
-    axes.set_xticks(places, ["all", *bands])
+        places = [place for place, key in enumerate(keys) if key in figures]
+        heights = [100 * figures[keys[place]] for place in places]
+        bars = axes.bar(
+            np.array(places) + shift, heights, width=0.38, color=colour, alpha=0.85, label=name
+        )
+        axes.bar_label(bars, fmt="%.0f", fontsize=7, padding=1)
+    axes.set_xticks(range(len(keys)), ["all", *BANDS], fontsize=8)
     axes.tick_params(axis="x", length=0)
-    tidy(axes, "Recall@5 by how frequent a label is", "third of the assignments", "recall@5, %")
+    tidy(axes, f"{figure.replace('_at_', '@').capitalize()} by band, %", "", "")
     axes.grid(visible=False, axis="x")
-    axes.set_ylim(0, 105)
-    legend_below(axes)
+    axes.set_ylim(0, 112)
 
 
 def _levels(axes: Any, hierarchy: HierarchyReport) -> None:

@@ -110,7 +110,8 @@ def hierarchy_report(
     if not len(names.named):
         return None
     tree = _Tree(names)
-    first = names.named[posts.logits[:, torch.from_numpy(names.named)].argmax(1).numpy()]
+    named = torch.from_numpy(names.named)
+    first = names.named[posts.by_rows(lambda logits: logits[:, named].argmax(1)).numpy()]
     commonest = np.full(len(posts), names.named[label_posts[names.named].argmax()])
     ours, theirs = (tree.common_depth(predicted, posts) for predicted in (first, commonest))
     judged = ours >= 0

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hashnext.evaluation.calibration import temperature_of
+from hashnext.evaluation.calibration import fit_temperature
 from hashnext.evaluation.predictions import Predictions
 from hashnext.models.activation import probabilities
 
@@ -49,8 +49,11 @@ def reliability(posts: Predictions, temperatures: NDArray[np.float64]) -> Reliab
         posts: predictions; every post has a label.
         temperatures: what each post's logits are divided by, (n,).
     """
-    scaled = posts.logits.float() / torch.from_numpy(temperatures).float()[:, None]
-    confidence = probabilities(scaled, posts.activation).amax(1).double().numpy()
+    highest = posts.by_rows(
+        lambda logits, own: probabilities(logits / own[:, None], posts.activation).amax(1),
+        torch.from_numpy(temperatures).float(),
+    )
+    confidence = highest.double().numpy()
     first = posts.logits.argmax(1).numpy()
     right = np.bincount(posts.owners, weights=first[posts.owners] == posts.labels) > 0
     shared = posts.counts if posts.activation == "softmax" else 1
@@ -67,18 +70,17 @@ def reliability(posts: Predictions, temperatures: NDArray[np.float64]) -> Reliab
     )  # fmt: skip
 
 
-def cross_fitted(posts: Predictions, half: NDArray[np.bool_]) -> NDArray[np.float64]:
+def cross_fitted(posts: Predictions, half: NDArray[np.bool_], fitted: float) -> NDArray[np.float64]:
     """A temperature for each post that was fitted without it, on the other half: float64 (n,).
 
-    Where all posts lie in one half, it is fitted on them.
+    Where all posts lie in one half, it is the one that was fitted on them.
 
     Args:
         posts: predictions; every post has a label.
         half: bool (n,), the one half.
+        fitted: temperature that was fitted on it.
     """
-    temperatures = np.empty(len(posts))
-    for mask in (half, ~half):
-        other = posts if mask.all() else posts.where(~mask)
-        if mask.any():
-            temperatures[mask] = temperature_of(other).temperature
+    temperatures = np.full(len(posts), fitted)
+    if half.any() and not half.all():
+        temperatures[half] = fit_temperature(posts.where(~half)).temperature
     return temperatures

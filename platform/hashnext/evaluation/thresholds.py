@@ -1,6 +1,7 @@
 """A threshold for each label: above it, the label is right with a stated precision.
 
-Half of the held-out posts choose the thresholds, the other half checks them. A label's threshold is
+Half of the held-out posts choose the thresholds and the temperature that their probabilities have,
+the other half checks them. A label's threshold is
 the lowest probability at which the lower 95 % bound (Wilson 1927) of the precision of its
 predictions is at least the one stated. A label with so few predictions that no bound reaches that
 high has none: for 0.8, eleven in a row must be right.
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from hashnext.errors import ConfigError
@@ -26,12 +28,17 @@ Z = 1.645
 
 @dataclass(frozen=True, kw_only=True)
 class CalibrationConfig:
-    """What calibration is to promise."""
+    """How many held-out posts are measured, and what calibration is to promise."""
 
     precision: float = 0.8
     """Share of right answers above a label's threshold."""
+    posts: int = 50_000
+    """Held-out posts that are measured, at most: those with the lowest keys, whatever the seed or
+    the number of workers. One worker keeps their logits, 4 bytes a post and label."""
 
     def __post_init__(self) -> None:
+        if self.posts < 1:
+            raise ConfigError("calibration.posts", self.posts, "must be at least 1")
         if not 0 < self.precision < 1:
             raise ConfigError("calibration.precision", self.precision, "must lie in (0, 1)")
 
@@ -117,10 +124,13 @@ def calibrated_thresholds(
 def candidates(posts: Predictions, temperature: float) -> Candidates:
     """The FIRST predictions of each post."""
     top = top_labels(posts.logits, FIRST)
-    every = probabilities(posts.logits.float() / temperature, posts.activation).numpy()
+    chances = posts.by_rows(
+        lambda logits, own: probabilities(logits / temperature, posts.activation).gather(1, own),
+        torch.from_numpy(top),
+    )
     return Candidates(
         labels=top.ravel(),
-        probabilities=np.take_along_axis(every, top, 1).ravel(),
+        probabilities=chances.numpy().ravel(),
         right=hits(top, posts.offsets, posts.labels).ravel(),
         posts=np.repeat(np.arange(len(posts)), top.shape[1]),
     )

@@ -6,7 +6,7 @@ the whole training set, and the test set is looked at once.
 
 import hashlib
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -87,7 +87,7 @@ def probe_transfer(model: ResNeXt, preprocess: Preprocess, task: TransferTask) -
 def finetune_transfer(
     model: ResNeXt, preprocess: Preprocess, task: TransferTask, config: FinetuneConfig, seed: int
 ) -> Transfer:
-    """Fine-tuning of all weights; the learning rate is chosen on the selection slice.
+    """Fine-tuning of all weights; learning rate and weight decay are chosen on the selection slice.
 
     Raises:
         DataError: an image cannot be decoded; the message names its id.
@@ -96,17 +96,18 @@ def finetune_transfer(
     held_out = task.train.selection()
     fitting, scoring = task.train.where(~held_out), task.train.where(held_out)
     top1 = {}
-    for rate in config.learning_rates:
-        tuned = finetune(model, preprocess, fitting, config, rate, seed)
+    for setting in config.grid:
+        tuned = finetune(model, preprocess, fitting, config, setting, seed)
         logits = forward(tuned, tuned, preprocess, scoring, "selection slice")
         predicted = fitting.classes[logits.argmax(1).numpy()]
-        top1[rate] = float(np.mean(predicted == scoring.labels))
-    chosen = max(top1, key=lambda rate: top1[rate])
+        top1[setting] = float(np.mean(predicted == scoring.labels))
+    chosen = max(top1, key=lambda setting: top1[setting])
     tuned = finetune(model, preprocess, task.train, config, chosen, seed)
     logits = forward(tuned, tuned, preprocess, task.test, "test set")
     figures = {
         "selection_top1": top1[chosen],
-        "learning_rate": chosen,
+        **asdict(chosen),
+        "grid": [{**asdict(setting), "selection_top1": top1[setting]} for setting in config.grid],
         "seconds": round(time.monotonic() - started, 1),
     }
     return report(logits, task, figures)

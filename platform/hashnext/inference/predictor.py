@@ -28,7 +28,8 @@ class Suggestion:
 
     tag: Tag
     confidence: float
-    """Probability of the label, 0 to 1; over all labels of an image they sum to 1."""
+    """Calibrated probability of the label, 0 to 1. After a softmax those of all labels of an image
+    add up to 1; under sigmoids each label stands for itself."""
     confident: bool | None
     """True above the label's threshold, where held-out posts promise the package's precision; None
     where the package has no thresholds."""

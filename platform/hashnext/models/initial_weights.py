@@ -10,7 +10,7 @@ under which licence they were published, for the lineage of what is trained from
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -34,7 +34,7 @@ semi-supervised-ImageNet1K-models, and timm's copies of both."""
 WSL_HASHES = ("c38310e5", "c6f796b0", "e4b90b00", "3e41cc8a")
 """First digits of the SHA-256 of ig_resnext101_32x8, 32x16, 32x32 and 32x48, in their names."""
 SHOWN = 8
-"""Names of parameters that a message lists."""
+"""Names of parameters that a message lists; `LoadReport.document` has all of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +103,16 @@ class LoadReport:
             "head": "loaded" if self.head else f"initial values ({self._head()})",
         }
 
+    def document(self) -> dict[str, Any]:
+        """Every name, for a file."""
+        return {
+            **self.origin,
+            "loaded": list(self.loaded),
+            "missing": list(self.missing),
+            "unexpected": list(self.unexpected),
+            "wrong_shape": [asdict(each) for each in self.wrong_shape],
+        }
+
     def faults(self) -> list[str]:
         """What does not fit, in words; that of a head that was not asked for is none."""
         shapes = [
@@ -125,6 +135,19 @@ class LoadReport:
                     return f"the weights have {labels:,} outputs, not {outputs:,}"
                 return f"the weights' has {width:,} inputs, not {inputs:,}"
         return "the weights have none" if HEAD[0] in self.missing else "not asked for"
+
+
+class DoesNotFit(DataError):  # noqa: N818 - what is wrong, with the whole report
+    """Weights and network differ; the message tells the first names that are missing, unexpected or
+    of another shape.
+
+    Attributes:
+        report: all of them.
+    """
+
+    def __init__(self, message: str, report: LoadReport) -> None:
+        super().__init__(message)
+        self.report = report
 
 
 def read_weights(location: str) -> InitialWeights:
@@ -166,13 +189,13 @@ def load_into(network: ResNeXt, weights: InitialWeights, head: bool) -> LoadRepo
             values, even where it has as many outputs: they may stand for other labels.
 
     Raises:
-        DataError: the trunk does not fit, or a head that was asked for; the message tells what is
-            missing, unexpected or of another shape, and nothing has been loaded.
+        DoesNotFit: the trunk does not fit, or a head that was asked for; nothing has been loaded.
     """
     wanted = network.state_dict()
     report = _compare(weights, wanted, head)
     if faults := report.faults():
-        raise DataError(f"{weights.source}: does not fit this network: {'; '.join(faults)}")
+        told = f"{weights.source}: does not fit this network: {'; '.join(faults)}"
+        raise DoesNotFit(told, report)
     chosen = {name: weights.state[name] for name in report.loaded}
     on_meta = any(wanted[name].is_meta for name in report.loaded)
     assert head or not on_meta, "the head of a network on the meta device has no initial values"

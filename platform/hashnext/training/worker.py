@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hashnext.config import PretrainConfig
-from hashnext.evaluation.held_out import HeldOutReport, predict, report
+from hashnext.evaluation.held_out import HeldOutReport, collected, predict, report
 from hashnext.evaluation.hierarchy import LabelNames
+from hashnext.evaluation.predictions import sample
 from hashnext.models.preprocess import Preprocess
 from hashnext.models.resnext import build
 from hashnext.shards.ledger import Ledger
@@ -63,7 +64,7 @@ class Outcome:
     """What a finished run tells; the weights are in its last checkpoint."""
 
     held_out: HeldOutReport | None
-    """None where no held-out post carries a label."""
+    """None where no held-out post carries a label, and on any worker but the first."""
     ledger: str
     """Digest of the sample ledger."""
     samples: int
@@ -191,11 +192,16 @@ def make_trainee(run: Run, around: Surroundings, device: torch.device) -> Traine
 
 
 def _held_out(run: Run, trainee: Trainee, around: Surroundings) -> HeldOutReport | Stopped | None:
-    device = trainee.stepper.device
+    """The report, on the first worker; or that the run was told to end before there was one."""
+    device, config = trainee.stepper.device, run.config.calibration
+    chosen = sample(run.held_out.index.keys, config.posts)
+    measured = replace(
+        run.held_out, index=run.held_out.index.subset(chosen), factors=run.held_out.factors[chosen]
+    )
     network = build(run.config.model, run.num_labels).to(device, memory_format=torch.channels_last)
     network.load_state_dict(trainee.evaluated())
     batches = evaluation_batches(
-        run.held_out, batch=max(64, run.config.batch // around.world), rank=around.rank,
+        measured, batch=max(64, run.config.batch // around.world), rank=around.rank,
         world=around.world,
     )  # fmt: skip
     alone = replace(trainee.stepper, model=network.eval(), world=1)
@@ -211,5 +217,5 @@ def _held_out(run: Run, trainee: Trainee, around: Surroundings) -> HeldOutReport
         predictions = predict(alone, told(), run.num_labels)
     if any(around.gather(around.stopping())):  # the last checkpoint is that of the end
         return Stopped(run.config.schedule.images)
-    parts = around.gather(predictions)
-    return report(parts, run.label_posts, run.label_names, run.config.calibration)
+    parts = collected(predictions, around)
+    return report(parts, run.label_posts, run.label_names, config)
