@@ -12,6 +12,8 @@ from hashnext.evaluation.lower_bound import Leaked
 from hashnext.images.decode import encode_jpeg
 from hashnext.posts.identity import held_out, post_keys
 from hashnext.shards.duplicates import DuplicatesConfig
+from hashnext.shards.manifest import Manifest
+from hashnext.storage import Folder
 from jobs import leakage, prepare
 from jobs.leakage import LeakageJob
 from tests.unit.test_duplicates import picture
@@ -70,17 +72,19 @@ def test_copies_are_found_and_held_out_posts_told_apart(
 def test_the_lower_bound_counts_what_was_seen_as_wrong(
     job: LeakageJob, result: dict[str, object]
 ) -> None:
-    leaked = Leaked.read(job.out, None, IDS)
+    leaked = Leaked.read(job.out, {}, IDS)
     correct = np.array([True, True, False])
     assert leaked.figures(["trained", "held out", "new"], correct) == {
-        "leaked_test_images": 1, "top1_lower_bound": pytest.approx(1 / 3)
+        "leaked_test_images": 1, "top1_lower_bound": pytest.approx(1 / 3),
+        "searched": Manifest.read(Folder.at(job.shards)).fingerprint,
+        "trained_on_but_not_searched": None,
     }  # fmt: skip
 
 
 def test_a_report_on_other_shards_is_refused(job: LeakageJob, result: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match="about shards"):
-        Leaked.read(job.out, "0" * 64, IDS)
+        Leaked.read(job.out, {"dataset": "0" * 64}, IDS)
     with pytest.raises(StateError, match="not the --out of a finished"):
-        Leaked.read(job.shards, None, IDS)
+        Leaked.read(job.shards, {}, IDS)
     with pytest.raises(DataError, match=r"about other images: 1 of its ids .* 'trained'"):
-        Leaked.read(job.out, None, ["another"])
+        Leaked.read(job.out, {}, ["another"])

@@ -165,7 +165,9 @@ def test_a_damaged_row_group_is_skipped_and_named(corpus: Corpus, tmp_path: Path
 def test_files_that_cannot_be_read_are_left_out_and_named(corpus: Corpus, tmp_path: Path) -> None:
     """One is cut short, one gone, and in one some bytes of the hashtags are others; that no post of
     one carries a label is no damage."""
-    table = pq.read_table(corpus.posts).append_column("image_uri", pa.nulls(600, pa.string()))
+    table = pq.read_table(corpus.posts)
+    for absent in ("image_uri", "problem"):
+        table = table.append_column(absent, pa.nulls(600, pa.string()))
     posts = table.to_pylist()
     for post in posts[300:400]:
         post["hashtags"] = ["#tbt"]
