@@ -17,6 +17,8 @@ from hashnext.storage import is_uri
 
 LOCAL_CPUS = max(4, os.cpu_count() or 1)
 """Logical CPUs of a local Ray: pools, trials and controllers would deadlock on two."""
+WATCHER = "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER"
+"""Whether Ray Train has an actor look for notices of nodes; a machine alone gives none."""
 
 
 @contextmanager
@@ -82,8 +84,6 @@ def _local(folder: Path) -> dict[str, Any]:
     # A token of this session's own: Ray would otherwise write one into the user's home folder.
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     os.environ.setdefault("RAY_DATA_LOG_LEVEL", "ERROR")  # else a line for every execution
-    # A machine alone gets no notice that one of its nodes will go; an actor less to start and run.
-    os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
     path = os.pathsep.join([os.getcwd(), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
     return {
         "address": "local",
@@ -93,7 +93,7 @@ def _local(folder: Path) -> dict[str, Any]:
         "logging_level": "ERROR",
         "_temp_dir": str(folder),
         "_node_ip_address": "127.0.0.1",
-        "runtime_env": {"env_vars": {"PYTHONPATH": path}},
+        "runtime_env": {"env_vars": {"PYTHONPATH": path, WATCHER: "0"}},
     }
 
 
