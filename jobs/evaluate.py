@@ -17,6 +17,7 @@ from hashnext.evaluation.labelled_folder import open_labelled
 from hashnext.evaluation.lower_bound import Leaked
 from hashnext.evaluation.own_head import Evaluation, evaluate_head
 from hashnext.models.initial_weights import InitialWeights, network_of, read_weights
+from hashnext.models.load_report import listed
 from hashnext.models.preprocess import Preprocess
 from hashnext.outputs import JobFolder
 from hashnext.registry.lineage import INITIAL_WEIGHTS
@@ -63,8 +64,7 @@ def main(job: Evaluate) -> dict[str, Any]:
     preprocess = Preprocess(size=job.size, crop_fraction=job.crop_fraction)
     weights = read_weights(job.initial_weights)
     cli.print_table("weights", weights.origin | {"licence": weights.licence or "unknown"})
-    network = network_of(weights)
-    images = open_labelled(job.images, network.fc.out_features, job.labels)
+    images = open_labelled(job.images, weights.outputs, job.labels)
     lineage = weights.lineage or {INITIAL_WEIGHTS: weights.origin}
     leaked = Leaked.read(job.leakage, lineage, images.ids) if job.leakage else None
     settings = {key: value for key, value in asdict(job).items() if key not in ("out", "batch")}
@@ -74,6 +74,8 @@ def main(job: Evaluate) -> dict[str, Any]:
     )
     if folder.finished:
         return cli.report(folder)
+    with listed(folder.folder):
+        network = network_of(weights)
     evaluation = evaluate_head(network, preprocess, images, batch=job.batch, bf16=job.bf16)
     scores = evaluation.scores
     folder.folder.write_table(PREDICTIONS, scores.predictions)

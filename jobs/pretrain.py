@@ -9,8 +9,6 @@ again with the same --out, the job continues from its last checkpoint.
 """
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Union
@@ -22,7 +20,8 @@ from hashnext.config import PretrainConfig
 from hashnext.errors import DataError, StateError, Terminated
 from hashnext.evaluation import held_out_plot
 from hashnext.hashtags.vocabulary import Vocabulary
-from hashnext.models.initial_weights import DoesNotFit, read_weights
+from hashnext.models.initial_weights import read_weights
+from hashnext.models.load_report import LOAD_REPORT, listed
 from hashnext.outputs import JobFolder, flatten
 from hashnext.progress import meter
 from hashnext.recipes import RECIPES
@@ -41,8 +40,6 @@ from hashnext.training.workers import WorkersConfig
 EXPERIMENT = "pretrain"
 MLFLOW_RUN, CURVES, OFFENDING = "mlflow_run.json", "curves.png", "offending_posts.json"
 HELD_OUT, LOST = "held_out.png", "lost_files.json"
-INITIAL = "initial_weights.json"
-"""What became of each parameter of the weights that a run starts from."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,11 +82,11 @@ def main(job: Pretrain) -> dict[str, Any]:
     with cluster.session():
         cluster.require_shared_locations(shards=job.shards, out=job.out)
         lost = folder.folder.read_json(LOST) if folder.folder.has(LOST) else None
-        with _listed(folder.folder):
+        with listed(folder.folder):
             planned = plan(job.config, shards, vocabulary, initial, lost)
         folder.folder.write_json(LOST, planned.lost_files)
         if planned.loaded:
-            folder.folder.write_json(INITIAL, planned.loaded.document())
+            folder.folder.write_json(LOAD_REPORT, planned.loaded.document())
         cli.print_table(f"before the run: {job.recipe}", flatten(planned.figures()))
         for warning in planned.warnings():
             print(f"warning: {warning}")
@@ -100,16 +97,6 @@ def main(job: Pretrain) -> dict[str, Any]:
         folder.folder.write_bytes(HELD_OUT, held_out_plot.plot(outcome.held_out))
     folder.finish(_figures(planned, outcome, time.monotonic() - started))
     return cli.report(folder)
-
-
-@contextmanager
-def _listed(out: Folder) -> Iterator[None]:
-    """Have a file name every parameter by which initial weights do not fit."""
-    try:
-        yield
-    except DoesNotFit as error:
-        out.write_json(INITIAL, error.report.document())
-        raise DataError(f"{error}; all of them in {out.location_of(INITIAL)}") from error
 
 
 def _run(job: Pretrain, planned: Plan, out: Folder) -> Outcome:

@@ -22,6 +22,7 @@ from hashnext.evaluation.thresholds import CalibrationConfig
 from hashnext.hashtags.vocabulary import Vocabulary
 from hashnext.inference.predictor import Predictor
 from hashnext.models.initial_weights import read_weights
+from hashnext.models.load_report import LOAD_REPORT
 from hashnext.models.resnext import build
 from hashnext.recipes import nano, resnext50_32x4d
 from hashnext.registry.package import ModelPackage
@@ -37,7 +38,7 @@ from hashnext.training.pretrain import plan
 from hashnext.training.surroundings import RaySurroundings
 from hashnext.training.worker import Stopped, _held_out, make_trainee, work
 from hashnext.training.workers import WorkersConfig
-from jobs.pretrain import CURVES, EXPERIMENT, INITIAL, MLFLOW_RUN, Pretrain, command_line, main
+from jobs.pretrain import CURVES, EXPERIMENT, MLFLOW_RUN, Pretrain, command_line, main
 
 
 def small(images: int) -> PretrainConfig:
@@ -236,7 +237,7 @@ def test_all_parameters_that_do_not_fit_are_in_a_file(corpus: Corpus, tmp_path: 
     )
     with pytest.raises(DataError, match=r"and \d+ more; all of them in .*initial_weights\.json"):
         main(starting)
-    found = json.loads((tmp_path / "run" / INITIAL).read_text())
+    found = json.loads((tmp_path / "run" / LOAD_REPORT).read_text())
     assert len(found["unexpected"]) > 8
     assert all(name.startswith("layer4.") for name in found["unexpected"])
     assert [each["name"] for each in found["wrong_shape"]] == ["fc.weight", "fc.bias"]

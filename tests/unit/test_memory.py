@@ -13,7 +13,8 @@ import psutil  # isort: skip
 from hashnext.errors import ConfigError
 from hashnext.models.resnext import build
 from hashnext.recipes import nano, recipe
-from hashnext.training.memory import GIB, device_memory, estimate, require_memory
+from hashnext.training.device_memory import device_memory
+from hashnext.training.memory import GIB, estimate, require_memory
 from hashnext.training.optimiser import OptimiserConfig
 from hashnext.training.parallel import ParallelConfig, recompute_blocks
 

@@ -9,8 +9,7 @@ under which licence they were published, for the lineage of what is trained from
 """
 
 import re
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -18,6 +17,7 @@ from pyarrow import fs
 from torch import Tensor
 
 from hashnext.errors import DataError
+from hashnext.models.load_report import DoesNotFit, LoadReport, compare
 from hashnext.models.resnext import ResNeXt, ResNeXtConfig, build
 from hashnext.models.state_dict import HEAD, described, plain
 from hashnext.models.weights_file import WEB, fetch
@@ -33,8 +33,6 @@ _NON_COMMERCIAL = re.compile(
 semi-supervised-ImageNet1K-models, and timm's copies of both."""
 WSL_HASHES = ("c38310e5", "c6f796b0", "e4b90b00", "3e41cc8a")
 """First digits of the SHA-256 of ig_resnext101_32x8, 32x16, 32x32 and 32x48, in their names."""
-SHOWN = 8
-"""Names of parameters that a message lists; `LoadReport.document` has all of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +55,17 @@ class InitialWeights:
     """Of the package; empty for a file. `vocabulary` tells what the outputs of its head mean."""
 
     @property
+    def outputs(self) -> int:
+        """Outputs of their label head.
+
+        Raises:
+            DataError: they have none.
+        """
+        if self.num_labels is None:
+            raise DataError(f"{self.source}: has no label head ({HEAD[0]})")
+        return self.num_labels
+
+    @property
     def origin(self) -> dict[str, Any]:
         """What the lineage of a model trained from them has to say: source, sha256, licence, and of
         a package the fingerprints of the shards that it and its own parents have seen."""
@@ -65,89 +74,6 @@ class InitialWeights:
             "source": self.source, "sha256": self.sha256, "licence": self.licence,
             **({"datasets": datasets} if datasets else {}),
         }  # fmt: skip
-
-
-@dataclass(frozen=True, kw_only=True)
-class WrongShape:
-    """A parameter that the weights have in another shape."""
-
-    name: str
-    found: tuple[int, ...]
-    """In the weights."""
-    wanted: tuple[int, ...]
-    """In the network."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class LoadReport:
-    """What became of each parameter when weights were loaded into a network."""
-
-    origin: dict[str, Any]
-    """As `InitialWeights.origin`."""
-    head: bool
-    """Whether the label head was loaded; if not, it keeps its initial values."""
-    loaded: tuple[str, ...]
-    """Names of the parameters and buffers that were loaded."""
-    missing: tuple[str, ...]
-    """Names that the network has and the weights have not."""
-    unexpected: tuple[str, ...]
-    """Names that the weights have and the network has not."""
-    wrong_shape: tuple[WrongShape, ...]
-
-    def figures(self) -> dict[str, Any]:
-        """What to print, and to keep with the run."""
-        return {
-            **self.origin,
-            "licence": self.origin["licence"] or "unknown",
-            "tensors_loaded": len(self.loaded),
-            "head": "loaded" if self.head else f"initial values ({self._head()})",
-        }
-
-    def document(self) -> dict[str, Any]:
-        """Every name, for a file."""
-        return {
-            **self.origin,
-            "loaded": list(self.loaded),
-            "missing": list(self.missing),
-            "unexpected": list(self.unexpected),
-            "wrong_shape": [asdict(each) for each in self.wrong_shape],
-        }
-
-    def faults(self) -> list[str]:
-        """What does not fit, in words; that of a head that was not asked for is none."""
-        shapes = [
-            f"{each.name} {each.found}, the network wants {each.wanted}"
-            for each in self.wrong_shape
-            if self.head or each.name not in HEAD
-        ]
-        missing, unexpected = (
-            [name for name in names if self.head or name not in HEAD]
-            for names in (self.missing, self.unexpected)
-        )
-        told = (("missing", missing), ("unexpected", unexpected), ("of another shape", shapes))
-        return [f"{len(names)} {what}: {_some(names)}" for what, names in told if names]
-
-    def _head(self) -> str:
-        for each in self.wrong_shape:
-            if each.name == HEAD[0]:
-                (labels, width), (outputs, inputs) = each.found, each.wanted
-                if labels != outputs:
-                    return f"the weights have {labels:,} outputs, not {outputs:,}"
-                return f"the weights' has {width:,} inputs, not {inputs:,}"
-        return "the weights have none" if HEAD[0] in self.missing else "not asked for"
-
-
-class DoesNotFit(DataError):  # noqa: N818 - what is wrong, with the whole report
-    """Weights and network differ; the message tells the first names that are missing, unexpected or
-    of another shape.
-
-    Attributes:
-        report: all of them.
-    """
-
-    def __init__(self, message: str, report: LoadReport) -> None:
-        super().__init__(message)
-        self.report = report
 
 
 def read_weights(location: str) -> InitialWeights:
@@ -192,7 +118,7 @@ def load_into(network: ResNeXt, weights: InitialWeights, head: bool) -> LoadRepo
         DoesNotFit: the trunk does not fit, or a head that was asked for; nothing has been loaded.
     """
     wanted = network.state_dict()
-    report = _compare(weights, wanted, head)
+    report = compare(weights.state, wanted, head, weights.origin)
     if faults := report.faults():
         told = f"{weights.source}: does not fit this network: {'; '.join(faults)}"
         raise DoesNotFit(told, report)
@@ -211,10 +137,8 @@ def network_of(weights: InitialWeights) -> ResNeXt:
     Raises:
         DataError: they have no head, or are of a network that is built otherwise.
     """
-    if weights.num_labels is None:
-        raise DataError(f"{weights.source}: has no label head ({HEAD[0]})")
     with torch.device("meta"):
-        network = build(weights.config, weights.num_labels)
+        network = build(weights.config, weights.outputs)
     load_into(network, weights, head=True)
     network.eval()
     return network
@@ -242,25 +166,3 @@ def _of_package(package: ModelPackage, location: str) -> InitialWeights:
 def _licence(location: str, sha256: str) -> str | None:
     known = _NON_COMMERCIAL.search(location) or sha256.startswith(WSL_HASHES)
     return NON_COMMERCIAL if known else None
-
-
-def _compare(weights: InitialWeights, wanted: Mapping[str, Tensor], head: bool) -> LoadReport:
-    given = weights.state
-    shared = [name for name in wanted if name in given]
-    wrong = [name for name in shared if given[name].shape != wanted[name].shape]
-    return LoadReport(
-        origin=weights.origin,
-        head=head,
-        loaded=tuple(n for n in shared if n not in wrong and (head or n not in HEAD)),
-        missing=tuple(name for name in wanted if name not in given),
-        unexpected=tuple(name for name in given if name not in wanted),
-        wrong_shape=tuple(
-            WrongShape(name=n, found=tuple(given[n].shape), wanted=tuple(wanted[n].shape))
-            for n in wrong
-        ),
-    )
-
-
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more

@@ -4,30 +4,22 @@ Weights, gradients, momentum and average are counted; the rest is the most that 
 in a forward and a backward pass, found by running both on tensors without contents.
 """
 
-import os
-import weakref
-from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from pathlib import Path
-from typing import Any
 
 import torch
-from torch import Tensor, UntypedStorage, nn
+from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 from torchvision.models.resnet import Bottleneck
 
 from hashnext.config import PretrainConfig
 from hashnext.errors import ConfigError
 from hashnext.models.resnext import ResNeXtConfig, build
+from hashnext.training.alive import Alive
 from hashnext.training.parallel import ParallelConfig, recompute_blocks
 from hashnext.training.prefetch import DEPTH
 
 GIB = 1 << 30
-CGROUP = Path("/sys/fs/cgroup")
 WORK_SPACE = 1.15
 """Allowance for what libraries take beside: buffers of convolutions, fragments."""
 
@@ -96,7 +88,7 @@ def _peak(
     model: ResNeXtConfig, num_labels: int, images: int, size: int, bf16: bool, recompute: bool
 ) -> int:
     """Most bytes alive at a time in a step over some images, weights and their gradients apart."""
-    alive = _Alive()
+    alive = Alive()
     with FakeTensorMode():
         network = build(model, num_labels).train()
         if recompute:
@@ -111,44 +103,6 @@ def _peak(
 
 def _forget_gradient(parameter: Tensor) -> None:
     parameter.grad = None  # it is counted with the weights
-
-
-class _Alive(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts the bytes of tensors made inside that are still alive, and the most there ever were.
-
-    It sees the backward pass too, and so what recomputed blocks hold in it.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.now = self.most = 0
-        self.known: set[int] = set()
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        """Run an operation, and count what it returns."""
-        given = {storage._cdata for storage in _storages((args, kwargs))}  # views are not new
-        found = func(*args, **(kwargs or {}))
-        for storage in _storages(found):
-            if storage._cdata not in given | self.known:
-                self._count(storage)
-        return found
-
-    def _count(self, storage: UntypedStorage) -> None:
-        number, size = storage._cdata, storage.nbytes()
-        self.known.add(number)
-        self.now += size
-        self.most = max(self.most, self.now)
-        weakref.finalize(storage, self._release, number, size)
-
-    def _release(self, number: int, size: int) -> None:
-        self.known.discard(number)
-        self.now -= size
-
-
-def _storages(values: object) -> list[UntypedStorage]:
-    return [leaf.untyped_storage() for leaf in tree_leaves(values) if isinstance(leaf, Tensor)]
 
 
 def require_memory(
@@ -197,42 +151,3 @@ def _alternatives(
             cut = replace(config, optimiser=replace(config.optimiser, accumulate=pieces))
             found[f"--optimiser.accumulate {pieces}"] = (cut, parallel)
     return found
-
-
-def device_memory(device: torch.device, workers_here: int, again: bool = False) -> int:
-    """Bytes for one of the node's workers: of its GPU, or its share of the node's.
-
-    Args:
-        device: the worker's.
-        workers_here: on this node.
-        again: the run goes on after a failure, and what the attempt before held may not have been
-            given back yet: all memory counts, not what is free.
-    """
-    if device.type == "cuda":
-        free, total = torch.cuda.mem_get_info(device)
-        return total if again else free + torch.cuda.memory_reserved(device)
-    return (_node_memory if again else _free_memory)() // workers_here
-
-
-def _node_memory() -> int:
-    """Bytes of this machine, or of the container that we run in."""
-    whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    with suppress(OSError, ValueError):  # no cgroups of version 2, or no limit
-        return min(whole, int((CGROUP / "memory.max").read_text()))
-    return whole
-
-
-def _free_memory() -> int:
-    """Bytes that they have left; all where that is unknown."""
-    found = [_node_memory()]
-    with suppress(OSError, KeyError):  # not Linux
-        found.append(1024 * _table(Path("/proc/meminfo"))["MemAvailable:"])
-    with suppress(OSError, KeyError, ValueError):  # no cgroups of version 2, or no limit
-        limit, used = (int((CGROUP / f"memory.{name}").read_text()) for name in ("max", "current"))
-        found.append(limit - used + _table(CGROUP / "memory.stat")["inactive_file"])
-    return min(found)
-
-
-def _table(path: Path) -> dict[str, int]:
-    """First number of each line of a file, by the line's first word."""
-    return {line.split()[0]: int(line.split()[1]) for line in path.read_text().splitlines()}

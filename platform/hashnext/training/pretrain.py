@@ -14,7 +14,8 @@ from hashnext.config import PretrainConfig
 from hashnext.errors import ConfigError, DataError, StateError
 from hashnext.evaluation.hierarchy import LabelNames
 from hashnext.hashtags.vocabulary import Vocabulary
-from hashnext.models.initial_weights import InitialWeights, LoadReport, load_into
+from hashnext.models.initial_weights import InitialWeights, load_into
+from hashnext.models.load_report import LoadReport
 from hashnext.models.resnext import build
 from hashnext.posts.identity import post_keys
 from hashnext.posts.tombstones import (

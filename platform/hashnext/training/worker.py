@@ -18,8 +18,9 @@ from hashnext.shards.ledger import Ledger
 from hashnext.shards.stream import TrainingSet, evaluation_batches, training_batches
 from hashnext.training import checkpoint
 from hashnext.training.checkpoint import Checkpoint, TrainingState
+from hashnext.training.device_memory import device_memory
 from hashnext.training.loop import Loop, Surroundings, Write
-from hashnext.training.memory import GIB, device_memory, require_memory
+from hashnext.training.memory import GIB, require_memory
 from hashnext.training.optimiser import WeightAverage, make_optimiser
 from hashnext.training.parallel import (
     ParallelConfig,

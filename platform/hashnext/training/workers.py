@@ -25,10 +25,11 @@ class WorkersConfig:
     keep_checkpoints: int = 2
     """Latest checkpoints kept, beside that of the lowest loss."""
     stall_s: float = 90
-    """A worker that makes no step for so many seconds (120 while a checkpoint is written), or does
+    """A worker that makes no step for so many seconds (110 while a checkpoint is written), or does
     not answer Ray, is ended, and all are restarted from the latest checkpoint."""
     start_s: float = START_S
-    """The same for an attempt's first step, in which loaders start and the network is compiled."""
+    """The same for an attempt's first step, for which loaders start. Compiling does not count and
+    may take 300 s. Raise it where nodes for decoding have to be started first."""
     parallel: ParallelConfig = field(default_factory=ParallelConfig)
     """How the network lies on the devices."""
 
