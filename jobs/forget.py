@@ -6,7 +6,6 @@ that still hold them. Run again, it finishes what was interrupted, or does nothi
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from hashnext import cli
@@ -36,7 +35,7 @@ def main(job: Forget) -> dict[str, Any]:
     tombstones = Tombstones.open()
     post_ids = [] if job.post_ids is None else read_post_ids(job.post_ids)
     shards = Folder.at(job.shards)
-    done = forget(shards, post_ids, tombstones, datetime.now(UTC))
+    done = forget(shards, post_ids, tombstones)
     result = _figures(done, post_ids) | {
         "posts taken down in all": len(tombstones.ids()),
         "recorded in": tombstones.folder.location,

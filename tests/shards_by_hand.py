@@ -53,7 +53,7 @@ def make_shards(
         rows = pa.Table.from_pylist(posts[start : start + part_rows])
         builder.add(rows, rows["image"].to_pylist())
         records.write(out, part, builder)
-    settle(out, config, len(starts), ())
+    settle(out, config, len(starts), (), ())
     manifest = commit(out, config, len(starts))
     out.write_json("result.json", {"settings": {}, **manifest.figures(), "seconds": 1.5})
     return out

@@ -72,7 +72,7 @@ def flatten(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _claim(folder: Folder, wanted: dict[str, Any]) -> None:
-    names = folder.names()
+    names = [name for name in folder.names() if not name.endswith(".tmp")]  # of killed writers
     if names in ([], [SETTINGS]):  # nobody was here, or whoever claimed it has left nothing else
         folder.write_json(SETTINGS, wanted)
     elif SETTINGS in names:

@@ -146,12 +146,15 @@ def test_a_hostile_image_is_rejected_alone(ray_session: None, tmp_path: Path) ->
     posts = patterned_posts(12).to_pylist()
     posts[3]["image"] = dds(b"ZZZZ")
     pq.write_table(pa.Table.from_pylist(posts), tmp_path / "posts.parquet")
-    pq.write_table(pa.table({"image": [dds(b"ZZZZ")]}), tmp_path / "test.parquet")
-    main(Prepare(
-        posts=str(tmp_path / "posts.parquet"), out=str(tmp_path / "out"), size=32,
-        exclude_similar_to=(str(tmp_path / "test.parquet"),),
-    ))  # fmt: skip
+    job = Prepare(posts=str(tmp_path / "posts.parquet"), out=str(tmp_path / "out"), size=32)
+    main(job)
     assert Manifest.read(Folder.at(tmp_path / "out")).quarantined == {"not_image": 1}
+    pq.write_table(pa.table({"image": [dds(b"ZZZZ")]}), tmp_path / "test.parquet")
+    with pytest.raises(DataError, match=r"test\.parquet: image '0' cannot be decoded"):
+        main(replace(
+            job, out=str(tmp_path / "new"), exclude_similar_to=(str(tmp_path / "test.parquet"),)
+        ))  # fmt: skip
+    assert not (tmp_path / "new" / "records").exists(), "nothing was prepared"
 
 
 def test_a_rotten_source_is_stopped_and_continued_with_a_larger_budget(

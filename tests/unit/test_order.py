@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from hashnext.shards.order import Epoch, Order, span
+from hashnext.shards.order import KEPT, Epoch, Order, span
 
 ROWS_PER_GROUP = 8
 
@@ -130,6 +130,14 @@ def test_the_order_does_not_depend_on_how_it_is_read() -> None:
         assert (part.epochs == whole.epochs[start : start + 70]).all()
     resumed = make_order(100, factor=3.5).take(350, 700)
     assert (resumed.posts == whole.posts[350:]).all()
+
+
+def test_what_was_read_long_ago_can_be_read_again() -> None:
+    order = make_order(100, factor=3.5)
+    early = order.take(100, 200)
+    late = order.take(2 * KEPT, 2 * KEPT + 100)
+    assert (order.take(100, 200).posts == early.posts).all()
+    assert (order.take(2 * KEPT, 2 * KEPT + 100).posts == late.posts).all()
 
 
 def test_no_sample_comes_twice_in_a_run_and_epochs_follow_each_other() -> None:

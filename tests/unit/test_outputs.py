@@ -60,6 +60,12 @@ def test_settings_are_named_as_on_the_command_line() -> None:
     assert flatten({"a": {"b": {"c": 1}}, "d": Path("x")}) == {"a.b.c": 1, "d": "x"}
 
 
+def test_a_kill_while_claiming_does_not_lose_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "settings.json.123.tmp").write_text("{")
+    assert not JobFolder.claim(tmp_path, "prepare", SETTINGS).finished
+    assert JobFolder.claim(tmp_path, "prepare", SETTINGS).folder.has("settings.json")
+
+
 def test_a_folder_that_nothing_was_done_in_can_be_claimed_anew(tmp_path: Path) -> None:
     JobFolder.claim(tmp_path, "prepare", SETTINGS)
     again = JobFolder.claim(tmp_path, "vocabulary", {"min_posts": 5})

@@ -15,9 +15,11 @@ from PIL.TiffImagePlugin import IFDRational
 
 from hashnext.images.kept_jpeg import kept_jpeg
 from hashnext.shards import records
+from hashnext.shards.duplicates_page import preview
+from hashnext.shards.manifest import Manifest
 from hashnext.shards.part import PartBuilder, PrepareConfig
 from hashnext.storage import Folder
-from tests.shards_by_hand import everything_in
+from tests.shards_by_hand import copy_of, everything_in, make_shards, rows_of, smooth_posts
 
 SERIAL, DATUM, XMP, COMMENT, PROFILE, THUMBNAIL, NOTE = (
     f"PLANTED-{name}".encode()
@@ -156,3 +158,29 @@ def markers(data: bytes) -> set[int]:
         found.add(data[place + 1])
         place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
     return found
+
+
+def test_nothing_but_the_picture_reaches_the_page_of_copies() -> None:
+    data = as_jpeg()
+    assert told_by(data) == {*PLANTED}
+    assert told_by(preview(data)) == set()
+
+
+@pytest.mark.parametrize("public_first", [True, False])
+def test_a_post_that_one_row_does_not_state_public_is_private(
+    tmp_path: Path, public_first: bool
+) -> None:
+    posts = smooth_posts(12, private=100)[1:]
+    both = [{**posts[3], "public": True}, {**posts[5], "post_id": "post004", "public": False}]
+    posts[3:4] = both if public_first else both[::-1]
+    posts.append(copy_of(posts[0], "z-copy"))
+    shards = make_shards(tmp_path / "shards", posts, part_rows=4)
+    kept = [row["post_id"] for row in rows_of(shards)]
+    assert kept == [f"post{number:03d}" for number in range(1, 12) if number != 4]
+    manifest = Manifest.read(shards)
+    assert manifest.quarantined == {"exact_duplicate": 1, "private": 2}
+    assert manifest.input_posts == 13
+    assert b"tag004" not in everything_in(shards)
+    parts = records.recorded(shards)
+    assert len(parts) == 4
+    assert all(records.is_intact(shards, part) for part in parts)

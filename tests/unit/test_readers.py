@@ -171,7 +171,8 @@ def test_long_manifests_are_cut_into_units_that_miss_nothing(tmp_path: Path) -> 
 def test_lines_that_are_no_posts_are_set_aside_by_their_place(tmp_path: Path) -> None:
     sound = [{"post_id": f"p{n}", "hashtags": ["dog"], "public": True} for n in range(300)]
     bad = ['{"post_id": ', "[]", '{"hashtags": ["x"], "public": true}',
-           '{"post_id": "q", "hashtags": ["secret", 3], "public": true}']  # fmt: skip
+           '{"post_id": "q", "hashtags": ["secret", 3], "public": true}',
+           '{"likes": %s}' % ("9" * 5000), '{"deep": %s' % ("[" * 100_000)]  # fmt: skip
     location = write_jsonl(tmp_path / "b.jsonl", *bad[:2], *sound, *bad[2:])
     found = rows(location, ["post_id", "hashtags", "public", "problem"])
     assert [row["post_id"] for row in found if row["problem"] is None] == [
@@ -183,7 +184,8 @@ def test_lines_that_are_no_posts_are_set_aside_by_their_place(tmp_path: Path) ->
     assert [row for row in found if row["problem"]] == [
         {"post_id": f"b.jsonl, line {number}", **blank, "problem": problem}
         for number, problem in (
-            (1, json_of_no_post), (2, json_of_no_post), (303, of_wrong_type), (304, of_wrong_type)
+            (1, json_of_no_post), (2, json_of_no_post), (303, of_wrong_type), (304, of_wrong_type),
+            (305, json_of_no_post), (306, json_of_no_post),
         )
     ]  # fmt: skip
     source = PostSource.open(location)
@@ -211,10 +213,45 @@ def test_webdataset_tars(tmp_path: Path) -> None:
         ("d.tar, d1.json", None, False, "not a JSON object in UTF-8"),
         ("d2", None, True, None), ("d3", None, True, None),
     ]  # fmt: skip
-    whole = (tmp_path / "a.tar").read_bytes()
-    (tmp_path / "cut.tar").write_bytes(whole[:700])
-    with pytest.raises(DataError, match=r"cut\.tar: not a whole tar"):
-        PostSource.open(str(tmp_path / "cut.tar"))
+
+
+def test_a_damaged_tar_is_refused_wherever_the_damage_is(tmp_path: Path) -> None:
+    post = json.dumps({"hashtags": ["dog"], "public": True}).encode()
+    members = {f"a{n}_{kind}": post if kind == "json" else jpeg(n)
+               for n in range(3) for kind in ("jpg", "json")}  # fmt: skip
+    path = tmp_path / "posts.tar"
+    whole = Path(write_tar(path, **members)).read_bytes()
+    ids = [row["post_id"] for row in rows(path, ["post_id"])]
+    with tarfile.open(path) as tar:
+        headers = [member.offset for member in tar]
+        end = max(member.offset_data + member.size for member in tar)
+    end = -(-end // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
+    cuts = {f"cut at {at}": whole[:at] for at in range(100, end + 1, 256)}
+    flips = {f"flipped {at}": whole[:at] + b"\xff" + whole[at + 1 :] for at in headers}
+    for what, data in {**cuts, **flips}.items():
+        path.write_bytes(data)
+        with pytest.raises(DataError, match=r"posts\.tar: not a whole tar"):
+            raise AssertionError(what, rows(path, ["post_id"]))
+    path.write_bytes(whole[: end + tarfile.BLOCKSIZE])  # zeros may be fewer than are written
+    assert [row["post_id"] for row in rows(path, ["post_id"])] == ids
+    path.write_bytes(whole + whole.replace(b"a0.", b"b0.").replace(b"a1.", b"b1."))
+    with pytest.raises(DataError, match="not a whole tar"):  # checksums of names no longer hold
+        rows(path, ["post_id"])
+
+
+def test_a_tar_may_follow_another_in_one_file_and_be_long(tmp_path: Path) -> None:
+    post = json.dumps({"hashtags": ["dog"], "public": True}).encode()
+    first = write_tar(tmp_path / "a.tar", **{f"a{n}_json": post for n in range(200)})
+    second = write_tar(tmp_path / "b.tar", **{f"b{n}_json": post for n in range(100)})
+    both = tmp_path / "both" / "both.tar"
+    both.parent.mkdir()
+    both.write_bytes(Path(first).read_bytes() + Path(second).read_bytes())
+    source = PostSource.open(str(both))
+    pieces = list(source.pieces(source.units[0], ["post_id"]))
+    assert [piece.num_rows for piece in pieces] == [128, 128, 44]
+    expected = [f"a{n}" for n in range(200)] + [f"b{n}" for n in range(100)]
+    assert pa.concat_tables(pieces)["post_id"].to_pylist() == expected
+    assert source.read(source.units[0], ["post_id"])["post_id"].to_pylist() == expected
 
 
 def test_shards_are_a_source_whose_posts_are_public(tmp_path: Path) -> None:
@@ -321,8 +358,9 @@ def test_places_without_posts_are_refused(tmp_path: Path) -> None:
         ("{", DataError, "line 2: not JSON"),
         ("[]", DataError, "line 2: a JSON list"),
         ('{"post_id": "2", "public": "yes"}', SchemaError, "line 2: 'public' is 'yes'"),
-        ('{"post_id": "2", "hashtags": "dog"}', SchemaError, "line 2: 'hashtags' is 'dog'"),
-        ('{"post_id": "2", "hashtags": [3]}', SchemaError, "line 2: 'hashtags' holds 3"),
+        ('{"post_id": "2", "hashtags": "dog"}', SchemaError, "line 2: 'hashtags' is of type str,"),
+        ('{"post_id": "2", "hashtags": [3]}', SchemaError, "line 2: 'hashtags' holds of type int,"),
+        ('{"post_id": "2", "hashtags": [3], "public": true}', SchemaError, "'hashtags' holds 3,"),
         ('{"post_id": true}', SchemaError, "line 2: 'post_id' is True"),
         ('{"hashtags": []}', SchemaError, "line 2: no 'post_id'"),
     ],

@@ -99,7 +99,7 @@ class RowGroup(Unit):
         if source is None:
             return pa.nulls(raw.num_rows, POST.field(field).type)
         values = raw[columns.of(source)]
-        if field != "image" and not types.is_struct(values.type):
+        if field != "image":
             self._check_text(values, folder, columns.of(source))
         if field == "image_uri":
             beside = folder.location_of(self.name)
@@ -109,9 +109,18 @@ class RowGroup(Unit):
                 return _from_captions(values)
             captions = raw[columns.caption] if columns.caption in raw.column_names else None
             return _without_nulls(values, captions)
-        if types.is_struct(values.type):
-            values = pc.struct_field(values, "bytes")
-        return values.cast(POST.field(field).type)
+        return (encoded_images(values) if field == "image" else values).cast(POST.field(field).type)
+
+
+def is_image(kind: pa.DataType) -> bool:
+    """Whether a column of this type can hold encoded images: bytes, or a struct of `bytes`."""
+    nested = types.is_struct(kind) and kind.get_field_index("bytes") >= 0
+    return _is_bytes(kind.field("bytes").type if nested else kind)
+
+
+def encoded_images(values: Any) -> Any:
+    """The bytes of a column that `is_image`, chunked or not."""
+    return pc.struct_field(values, "bytes") if types.is_struct(values.type) else values
 
 
 def list_row_groups(folder: Folder, names: Sequence[str], columns: Columns) -> Listing:
@@ -176,9 +185,10 @@ def _check_types(schema: pa.Schema, columns: Columns, where: str) -> None:
             )
 
 
+IMAGE_WANTED = "binary, or struct<bytes: binary, path: string>"
 _WANTED = {
     "post_id": "string or an integer",
-    "image": "binary, or struct<bytes: binary, path: string>",
+    "image": IMAGE_WANTED,
     "image_uri": "string",
     "hashtags": "list<string>",
     "caption": "string",
@@ -190,8 +200,7 @@ def _fits(field: str, kind: pa.DataType) -> bool:
     if field == "post_id":
         return _is_text(kind) or types.is_integer(kind)
     if field == "image":
-        nested = types.is_struct(kind) and kind.get_field_index("bytes") >= 0
-        return _is_bytes(kind.field("bytes").type if nested else kind)
+        return is_image(kind)
     if field == "hashtags":
         lists = types.is_list, types.is_large_list, types.is_fixed_size_list
         return any(is_list(kind) for is_list in lists) and _is_text(kind.value_type)

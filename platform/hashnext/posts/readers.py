@@ -20,6 +20,7 @@ from hashnext.posts.discovery import are_shards, find_files, suffix
 from hashnext.posts.fetch import FetchConfig, Fetched, fetch
 from hashnext.posts.jsonl import list_lines
 from hashnext.posts.parquet import list_row_groups
+from hashnext.posts.records import table_of
 from hashnext.posts.schema import POST, Columns, Listing, Unit
 from hashnext.posts.tar import list_tars
 from hashnext.posts.tombstones import Tombstones
@@ -122,7 +123,11 @@ class PostSource:
                 )
 
     def read(self, unit: Unit, fields: Sequence[str]) -> pa.Table:
-        """The posts of a unit, in their order in the source.
+        """The posts of a unit, in their order in the source: all `pieces` of it, as one table."""
+        return pa.concat_tables([*self.pieces(unit, fields)] or [table_of([], fields)])
+
+    def pieces(self, unit: Unit, fields: Sequence[str]) -> Iterator[pa.Table]:
+        """The posts of a unit, in their order in the source, some after the other.
 
         Of a private post only the id is shown: `image` and `image_uri` are null, `hashtags` empty.
         A post that was taken down is private, and so is a row that is no post (`problem`).
@@ -131,8 +136,8 @@ class PostSource:
             unit: one of `units`.
             fields: names of columns of `POST`.
 
-        Returns:
-            A table of these columns with the types of `POST`. `image` holds the encoded bytes, also
+        Yields:
+            Tables of these columns with the types of `POST`. `image` holds the encoded bytes, also
             where the source names files; it is null where the file cannot be read. `image_uri` is
             absolute. `public` has no nulls: what is not stated public is private.
 
@@ -145,16 +150,19 @@ class PostSource:
         from_files = "image" in fields and "image" not in self.found
         if from_files:
             needed |= {"image_uri"}
-        table = unit.read(self.folder, self.columns, [n for n in POST.names if n in needed])
-        table = gate.close(
-            table, unstated_is_public=self.unstated_is_public, tombstoned=self.tombstoned
-        )
-        if from_files:
-            found = self.images(table.drop_columns("image"), FetchConfig(), MAX_BYTES)
-            images = [image if isinstance(image, bytes) else None for image in found]
-            index = table.column_names.index("image")
-            table = table.set_column(index, "image", pa.array(images, pa.binary()))
-        return table.select(list(fields))
+        names = [name for name in POST.names if name in needed]
+        for piece in unit.pieces(self.folder, self.columns, names):
+            table = gate.close(
+                piece, unstated_is_public=self.unstated_is_public, tombstoned=self.tombstoned
+            )
+            yield (self._with_images(table) if from_files else table).select(list(fields))
+
+    def _with_images(self, table: pa.Table) -> pa.Table:
+        """The table with the contents of the files that it names."""
+        found = self.images(table.drop_columns("image"), FetchConfig(), MAX_BYTES)
+        images = [image if isinstance(image, bytes) else None for image in found]
+        index = table.column_names.index("image")
+        return table.set_column(index, "image", pa.array(images, pa.binary()))
 
     def without_images(self) -> list[str]:
         """Names of the columns of `POST`, but for `image` where images lie in files of their own.

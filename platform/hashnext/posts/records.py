@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from hashnext.errors import DataError, SchemaError
 from hashnext.hashtags.normalise import extract_hashtags
+from hashnext.posts.gate import SHOWN_OF_PRIVATE
 from hashnext.posts.schema import POST, Columns
 
 Record = dict[str, Any]
@@ -24,7 +25,7 @@ def parse(data: bytes, where: str) -> Record:
     """
     try:
         record = json.loads(data.decode("utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # no UTF-8 or JSON, or such as no post needs
         raise DataError(f"{where}: not JSON ({error})") from error
     if not isinstance(record, dict):
         raise DataError(f"{where}: a JSON {type(record).__name__}, not an object")
@@ -43,14 +44,16 @@ def post_of(record: Record, columns: Columns, where: str) -> Record:
     for field, (kinds, wanted) in _TYPES.items():
         value = named[field]
         if value is not None and type(value) not in kinds:
-            raise SchemaError(f"{where}: {columns.of(field)!r} is {value!r}, wanted {wanted}")
+            raise SchemaError(
+                f"{where}: {columns.of(field)!r} is {_shown(named, field, value)}, wanted {wanted}"
+            )
     if named["post_id"] in (None, ""):
         raise SchemaError(f"{where}: no {columns.post_id!r}; every post needs an id")
     uri = named["image"] or named["image_uri"]
     return {
         "post_id": _text(str(named["post_id"])),
         "image_uri": uri and _text(uri),
-        "hashtags": _hashtags(named["hashtags"], named["caption"], columns, where),
+        "hashtags": _hashtags(named, columns, where),
         "public": named["public"],
     }
 
@@ -80,14 +83,21 @@ _TYPES: dict[str, tuple[tuple[type, ...], str]] = {
 }
 
 
-def _hashtags(
-    hashtags: list[object] | None, caption: str | None, columns: Columns, where: str
-) -> list[str]:
+def _shown(post: Record, field: str, value: object) -> str:
+    """A value for a message; of a post that is not stated public, what may not be shown by type."""
+    if post["public"] is True or field in SHOWN_OF_PRIVATE:
+        return repr(value)
+    return f"of type {type(value).__name__}"
+
+
+def _hashtags(post: Record, columns: Columns, where: str) -> list[str]:
+    hashtags, caption = post["hashtags"], post["caption"]
     if hashtags is None:
         return list(extract_hashtags(_text(caption))) if caption else []
     for tag in hashtags:
         if tag is not None and not isinstance(tag, str):
-            raise SchemaError(f"{where}: {columns.hashtags!r} holds {tag!r}, wanted a list of text")
+            held = f"holds {_shown(post, 'hashtags', tag)}"
+            raise SchemaError(f"{where}: {columns.hashtags!r} {held}, wanted a list of text")
     return [_text(tag) for tag in hashtags if isinstance(tag, str)]
 
 

@@ -1,7 +1,7 @@
 """What a post is: its fields, their Arrow types, and the names they go by in a source."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 
 import pyarrow as pa
@@ -74,6 +74,10 @@ class Unit(ABC):
         Raises:
             DataError: the file is damaged.
         """
+
+    def pieces(self, folder: Folder, columns: Columns, fields: Sequence[str]) -> Iterator[pa.Table]:
+        """What `read` gives, some posts after the other where the unit is large."""
+        yield self.read(folder, columns, fields)
 
     def read_tags(self, folder: Folder, columns: Columns) -> pa.Table:
         """`post_id`, `hashtags` and `public` as `read` gives them, before the privacy gate.

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
+from tarfile import HeaderError, ReadError
+from typing import Self
 
 import pyarrow as pa
 
@@ -25,6 +27,9 @@ IMAGE_SUFFIXES = frozenset(
 SAMPLES_CHECKED = 64
 """Samples at the start of each tar that are looked at before any work starts."""
 
+SAMPLES_AT_ONCE = 128
+"""Samples of which the images are held at a time."""
+
 Sample = tuple[str, Record | DataError, bytes | None]
 """Key, JSON object or why it is none, image."""
 
@@ -35,7 +40,14 @@ class TarShard(Unit):
 
     def read(self, folder: Folder, columns: Columns, fields: Sequence[str]) -> pa.Table:
         """See `Unit.read`."""
-        return table_of([self._post(*each, columns) for each in self.samples(folder)], fields)
+        pieces = [*self.pieces(folder, columns, fields)]
+        return pa.concat_tables(pieces or [table_of([], fields)])
+
+    def pieces(self, folder: Folder, columns: Columns, fields: Sequence[str]) -> Iterator[pa.Table]:
+        """See `Unit.pieces`."""
+        samples = self.samples(folder)
+        while some := list(islice(samples, SAMPLES_AT_ONCE)):
+            yield table_of([self._post(*each, columns) for each in some], fields)
 
     def samples(self, folder: Folder) -> Iterator[Sample]:
         """The samples in the order of the tar.
@@ -122,12 +134,39 @@ def _checked(key: str, record: Record | DataError, columns: Columns, where: str)
     return post_of({columns.post_id: key} | given, columns, where)
 
 
+class _Header(tarfile.TarInfo):
+    """A header that is sound, where `tarfile` itself would take a damaged one for the end."""
+
+    @classmethod
+    def fromtarfile(cls, tar: "_WholeTar") -> Self:  # type: ignore[override]
+        """See `tarfile.TarInfo`."""
+        try:
+            header = super().fromtarfile(tar)
+        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]  # a block of zeros
+            tar.ended = True
+            raise
+        except HeaderError as error:
+            if tar.ended and isinstance(error, tarfile.EmptyHeaderError):  # type: ignore[attr-defined]
+                raise
+            raise ReadError(str(error)) from error
+        tar.ended = False
+        return header
+
+
+class _WholeTar(tarfile.TarFile):
+    """A tar that ends with zeros and with the file; one that another was appended to has both."""
+
+    tarinfo = _Header
+    ended = False
+    """The last block was one of zeros."""
+
+
 @contextmanager
 def _opened(folder: Folder, name: str) -> Iterator[tarfile.TarFile]:
     try:
         with (
             folder.filesystem.open_input_stream(folder.file(name), compression=None) as stream,
-            tarfile.open(fileobj=stream, mode="r|") as tar,
+            _WholeTar.open(fileobj=stream, mode="r|", ignore_zeros=True) as tar,
         ):
             yield tar
     except (tarfile.TarError, EOFError) as error:
@@ -139,5 +178,5 @@ def _contents(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     assert stream is not None
     data = stream.read()
     if len(data) != member.size:
-        raise tarfile.ReadError(f"{member.name} is cut short")
+        raise ReadError(f"{member.name} is cut short")
     return data

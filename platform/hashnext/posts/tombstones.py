@@ -23,7 +23,7 @@ from hashnext.posts.schema import Columns, Unit
 from hashnext.storage import Folder
 
 TOMBSTONES = pa.schema([
-    ("post_id", pa.string()), ("time", pa.timestamp("s", "UTC")), ("shards", pa.string()),
+    ("post_id", pa.string()), ("time", pa.timestamp("us", "UTC")), ("shards", pa.string()),
     ("before", pa.string()), ("after", pa.string()),
 ])  # fmt: skip
 """`before` and `after`: fingerprints of the shards that held the post, null where they did not."""
@@ -80,7 +80,7 @@ class Tombstones:
             removed: ids of posts that the shards held.
             absent: ids of posts that they did not hold; recorded unless they are already.
             origin: `shards`, `before` and `after`.
-            now: time of the takedown.
+            now: time of recording, from which on readers know of it.
         """
         known = self.table()
         told = set(zip(*(known[key].to_pylist() for key in ("post_id", *origin)), strict=True))

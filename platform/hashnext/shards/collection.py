@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from hashnext.shards import records
@@ -21,7 +22,7 @@ from hashnext.storage import Folder
 
 @dataclass(frozen=True, kw_only=True)
 class Collection:
-    """The first post of every id, in the order of the parts, then the images of the references."""
+    """The first row of every public id, in the order of the parts, then the references' images."""
 
     images: Pictures
     num_posts: int
@@ -30,15 +31,20 @@ class Collection:
     rows: NDArray[np.int64]
     """(n,): its row there."""
     repeated: list[tuple[int, int, str]]
-    """Part, row and id of the other posts of every id."""
+    """Part, row and id of the other rows of every id."""
+    private: list[tuple[int, int, str]]
+    """The same of all rows whose id is private."""
 
 
-def collect(out: Folder, num_parts: int, references: Sequence[pa.Table]) -> Collection:
+def collect(
+    out: Folder, num_parts: int, references: Sequence[pa.Table], private: pa.Array
+) -> Collection:
     """Gather what the pictures are known by.
 
     Args:
         out: folder of the shards, all parts made.
         references: of IDENTITY_SCHEMA.
+        private: ids of which some row was not public, whatever the others say.
     """
     parts = [out.read_table(records.identity_name(part), IN_MEMORY) for part in range(num_parts)]
     tables = [*parts, *(table.select(IN_MEMORY) for table in references)]
@@ -46,10 +52,15 @@ def collect(out: Folder, num_parts: int, references: Sequence[pa.Table]) -> Coll
     number = np.repeat(np.arange(len(tables)), [table.num_rows for table in tables])
     row = np.concatenate([np.arange(table.num_rows) for table in tables])
     num_rows = sum(part.num_rows for part in parts)
-    first = np.ones(len(row), bool)
     ids = whole["post_id"].slice(0, num_rows).combine_chunks()
-    first[:num_rows] = first_of_equal(ids) == np.arange(num_rows)
-    number_kept, row_kept = number[first], row[first]
+    hidden = np.asarray(pc.is_in(ids, value_set=private))
+    again = (first_of_equal(ids) != np.arange(num_rows)) & ~hidden
+    kept = np.ones(len(row), bool)
+    kept[:num_rows] = ~(hidden | again)
+    number_kept, row_kept = number[kept], row[kept]
+
+    def places(rows: NDArray[np.bool_]) -> list[tuple[int, int, str]]:
+        return [(int(number[n]), int(row[n]), ids[n].as_py()) for n in np.flatnonzero(rows)]
 
     def thumbnails(wanted: Iterable[int]) -> dict[int, Thumbnails]:
         chosen = np.array(sorted(wanted), dtype=np.int64)
@@ -62,11 +73,12 @@ def collect(out: Folder, num_parts: int, references: Sequence[pa.Table]) -> Coll
         return found
 
     return Collection(
-        images=pictures(whole.filter(pa.array(first)), thumbnails),
-        num_posts=int(first[:num_rows].sum()),
+        images=pictures(whole.filter(pa.array(kept)), thumbnails),
+        num_posts=int(kept[:num_rows].sum()),
         tables=number_kept,
         rows=row_kept,
-        repeated=[(int(number[n]), int(row[n]), ids[n].as_py()) for n in np.flatnonzero(~first)],
+        repeated=places(again),
+        private=places(hidden),
     )
 
 

@@ -8,10 +8,12 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from PIL import Image
+from PIL import Image, ImageOps
 
+from hashnext.images.decode import encode_jpeg
 from hashnext.shards import records
 from hashnext.shards.duplicates import EVALUATION
 from hashnext.shards.references import Reference
@@ -22,6 +24,7 @@ SHOWN = 200
 """Pairs shown at most, shared between the reasons; the most different come first."""
 SIDE = 96
 """Longest side of a picture on the page, in pixels."""
+QUALITY = 85
 TITLES = {
     "similar_to_evaluation": "Show an image of an evaluation set",
     "near_duplicate": "Look like an earlier post",
@@ -68,12 +71,10 @@ class Copy:
 
 
 def preview(data: bytes) -> bytes:
-    """A small JPEG of an encoded image."""
-    image = Image.open(io.BytesIO(data)).convert("RGB")
+    """A small upright JPEG of an encoded image, without its metadata."""
+    image = ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")
     image.thumbnail((SIDE, SIDE))
-    sink = io.BytesIO()
-    image.save(sink, "JPEG", quality=85)
-    return sink.getvalue()
+    return encode_jpeg(np.asarray(image, dtype=np.uint8), QUALITY)
 
 
 def write_page(out: Folder, copies: Sequence[Copy], references: Sequence[Reference]) -> None:

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -45,16 +45,13 @@ class Forgotten:
     after: Manifest
 
 
-def forget(
-    shards: Folder, post_ids: Sequence[str], tombstones: Tombstones, now: datetime
-) -> Forgotten:
+def forget(shards: Folder, post_ids: Sequence[str], tombstones: Tombstones) -> Forgotten:
     """Take posts out of shards for ever, and with them all that were taken down before.
 
     Args:
         shards: finished shards.
         post_ids: ids of the posts, held by these shards or not.
         tombstones: where takedowns are recorded.
-        now: time of the takedown.
 
     Raises:
         DataError: there are no finished shards, or a file of theirs is damaged.
@@ -70,7 +67,7 @@ def forget(
         after = _manifest(before, files, traces.without(quarantine, forgotten))
         origin = {"shards": shards.location,
                   "before": before.fingerprint, "after": after.fingerprint}  # fmt: skip
-        tombstones.bury(removed, sorted({*post_ids} - {*removed}), origin, now)
+        tombstones.bury(removed, sorted({*post_ids} - {*removed}), origin, datetime.now(UTC))
         _replace_manifest(shards, before, after)
         traces.clean(shards, after, forgotten)
     copies = traces.copies_of(quarantine, forgotten)

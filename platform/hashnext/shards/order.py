@@ -79,7 +79,7 @@ class Epoch:
 
 
 class Order:
-    """Access to the total order of a run, forward but for some thousand samples."""
+    """Access to the total order of a run; quick where it is read forward, by and large."""
 
     def __init__(
         self,
@@ -116,7 +116,7 @@ class Order:
             posts, repeats = epoch.posts[part], epoch.repeats[part]
             pieces.append((posts, np.full_like(posts, number), repeats))
         posts, epochs, repeats = (np.concatenate(column) for column in zip(*pieces, strict=True))
-        assert len(posts) == stop - start, "an order is read forward, by and large"
+        assert len(posts) == stop - start
         return Samples(posts, epochs, repeats, np.arange(start, stop) % self.streams)
 
     def share(self, start: int, stop: int, rank: int, world: int) -> Samples:
@@ -181,7 +181,12 @@ class Order:
         return order, start + stream + self.streams * (lane + self.lanes * turn)
 
     def _hold(self, start: int, stop: int) -> None:
-        """Have the epochs of start..stop at hand, and forget those far behind."""
+        """Have the epochs of start..stop at hand, and forget those far behind.
+
+        What has been forgotten and is asked for again is laid out anew, from the first epoch on.
+        """
+        if self._held and start < self._held[0][1].start:
+            self._held, self._next = [], (0, 0)
         number, first = self._next
         while first < stop:
             size = int(self._counts(number).sum())

@@ -30,7 +30,7 @@ from hashnext.shards.manifest import (
 )
 from hashnext.shards.part import PartBuilder, PrepareConfig
 from hashnext.shards.records import Record
-from hashnext.shards.references import Reference
+from hashnext.shards.references import Reference, identities
 from hashnext.shards.settle import settle
 from hashnext.storage import Folder
 
@@ -62,8 +62,10 @@ def prepare(
 
     Raises:
         DataError: the source breaks or changes while it is read, or too many posts are bad;
-            finished parts are kept, and there is no manifest.
+            finished parts are kept, and there is no manifest. Or an image
+            of a reference cannot be decoded.
     """
+    seen = identities(references, config.limits, config.size)  # first: it may refuse them
     parts = group_units(source.units, PART_ROWS)
     records.sweep(out)
     finished, todo = _finished(out, len(parts))
@@ -74,7 +76,7 @@ def prepare(
         tally.add(record)
         meter.update(tally.posts)
         budget.check(tally, complete=False)
-    settle(out, config, len(parts), references)
+    settle(out, config, len(parts), references, seen)
     budget.check(_tally(out, len(parts)), complete=True)
     records.sweep(out)
     return commit(out, config, len(parts))
@@ -126,8 +128,8 @@ def prepare_part(
     part = int(batch["part"][0])
     builder = PartBuilder(config, tombstoned=frozenset(source.tombstoned.to_pylist()))
     for unit in pickle.loads(batch["units"][0]):
-        posts = source.read(unit, source.without_images())
-        builder.add(posts, source.images(posts, config.fetch, config.limits.max_bytes))
+        for posts in source.pieces(unit, source.without_images()):
+            builder.add(posts, source.images(posts, config.fetch, config.limits.max_bytes))
     records.write(out, part, builder)
     return {"part": [part]}
 

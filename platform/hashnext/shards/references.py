@@ -1,12 +1,14 @@
 """Images of evaluation sets, to be kept out of the training posts.
 
-Parquet with `image` (encoded bytes) and `id` or `post_id`; without either, the row's number.
+Parquet with `image` (encoded bytes, or a struct that has `bytes`) and `id` or `post_id`; where
+neither is there, the row's number is the id.
 """
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 
 import pyarrow as pa
@@ -15,6 +17,7 @@ import pyarrow.parquet as pq
 from hashnext.errors import DataError, SchemaError
 from hashnext.images.crop import resize_short_side
 from hashnext.images.decode import DecodeLimits, ImageRejected, decode
+from hashnext.posts.parquet import IMAGE_WANTED, encoded_images, is_image
 from hashnext.shards.identity import IDENTITY_SCHEMA, identity
 from hashnext.storage import absolute, base_name, locate
 
@@ -38,7 +41,7 @@ class Reference:
 
         Raises:
             DataError: nothing is there, or it is no Parquet.
-            SchemaError: there is no column `image`.
+            SchemaError: there is no column `image`, or it holds no bytes.
         """
         filesystem, path = locate(location)
         try:
@@ -49,6 +52,8 @@ class Reference:
             raise DataError(f"{location}: cannot be read as Parquet ({error})") from error
         if "image" not in dataset.schema.names:
             raise SchemaError(f"{location}: column 'image' is missing")
+        if not is_image(kind := dataset.schema.field("image").type):
+            raise SchemaError(f"{location}: column 'image' is {kind}, wanted {IMAGE_WANTED}")
         infos = filesystem.get_file_info(dataset.files)
         facts = [(info.base_name, info.size) for info in infos]
         digest = hashlib.sha256(repr(facts).encode()).hexdigest()
@@ -70,7 +75,7 @@ class Reference:
                 key = next((name for name in ("id", "post_id") if name in names), None)
                 wanted = ["image", key] if key else ["image"]
                 for batch in file.iter_batches(BATCH_ROWS, columns=wanted):
-                    data = batch.column("image").to_pylist()
+                    data = encoded_images(batch.column("image")).to_pylist()
                     rows = range(row, row + len(data))
                     ids = batch.column(key).to_pylist() if key else rows
                     yield from zip(map(str, ids), data, strict=True)
@@ -83,21 +88,28 @@ class Reference:
 
 
 def identities(references: Sequence[Reference], limits: DecodeLimits, size: int) -> list[pa.Table]:
-    """One table of IDENTITY_SCHEMA for each reference; images that do not decode are left out."""
+    """One table of IDENTITY_SCHEMA for each reference.
 
-    def row(image: tuple[str, bytes | None]) -> dict[str, object] | None:
+    Raises:
+        DataError: an image cannot be decoded, so that nobody could tell a copy of it.
+    """
+
+    def row(reference: Reference, image: tuple[str, bytes | None]) -> dict[str, object]:
         name, data = image
         try:
             picture = resize_short_side(decode(data, limits, size), size)
-        except ImageRejected:
-            return None
+        except ImageRejected as error:
+            raise DataError(
+                f"{reference.location}: image {name!r} cannot be decoded ({error}), so posts that "
+                "show it could not be found; leave it out of the evaluation set"
+            ) from error
         return identity(name, data or b"", picture)
 
     tables = []
     with ThreadPoolExecutor(THREADS) as threads:
         for reference in references:
-            images, rows = reference.images(), []
+            images, rows = reference.images(), list[dict[str, object]]()
             while batch := list(islice(images, BATCH_ROWS)):
-                rows += [found for found in threads.map(row, batch) if found]
+                rows += threads.map(partial(row, reference), batch)
             tables.append(pa.Table.from_pylist(rows, schema=IDENTITY_SCHEMA))
     return tables

@@ -1,5 +1,7 @@
 """Once every part is made: take out repeated ids, copies, and posts that show evaluation images.
 
+A post of which any row is not public goes too.
+
 What is taken out follows from the pictures as they were before anything was taken out, and each
 part is rewritten at most once, so a killed run ends with the same bytes as one that was not.
 """
@@ -14,26 +16,31 @@ from hashnext.shards.collection import Collection, collect
 from hashnext.shards.duplicates import Removal, find_removals
 from hashnext.shards.duplicates_page import Copy, preview, write_page
 from hashnext.shards.part import PrepareConfig, Rejection
-from hashnext.shards.references import Reference, identities
+from hashnext.shards.references import Reference
 from hashnext.storage import Folder
+
+NOT_EVERYWHERE_PUBLIC = "another row with this id is not stated public"
 
 
 def settle(
-    out: Folder, config: PrepareConfig, num_parts: int, references: Sequence[Reference]
-) -> None:
+    out: Folder, config: PrepareConfig, num_parts: int, references: Sequence[Reference],
+    seen: Sequence[pa.Table],
+) -> None:  # fmt: skip
     """Move what may not stay from the parts to their quarantine, and write `duplicates.html`.
 
     Args:
         out: folder of the shards, all parts made.
         references: evaluation sets of which no image may stay.
+        seen: what the images of each are known by (`identities`).
     """
-    seen = identities(references, config.limits, config.size)
-    collection = collect(out, num_parts, seen)
+    collection = collect(out, num_parts, seen, _private(out, num_parts))
     removals = find_removals(collection.images, collection.num_posts, config.duplicates)
     copies = [_copy(removal, collection, num_parts, references) for removal in removals]
     rejections: dict[int, dict[int, Rejection]] = defaultdict(dict)
     for part, row, post_id in collection.repeated:
         rejections[part][row] = Rejection(post_id, "identity", "repeated_post_id", "id met before")
+    for part, row, post_id in collection.private:
+        rejections[part][row] = Rejection(post_id, "identity", "private", NOT_EVERYWHERE_PUBLIC)
     for removal, copy in zip(removals, copies, strict=True):
         part, row = int(collection.tables[removal.row]), int(collection.rows[removal.row])
         rejections[part][row] = Rejection(copy.post_id, "duplicates", copy.reason, copy.detail)
@@ -41,6 +48,15 @@ def settle(
         if not records.read(out, part).settled:
             _take_out(out, part, rejections[part])
     write_page(out, copies, references)
+
+
+def _private(out: Folder, num_parts: int) -> pa.Array:
+    """Ids of which some row was not stated public, as a string array."""
+    ids = {
+        rejection.post_id for part in range(num_parts)
+        for rejection in records.read(out, part).quarantine if rejection.reason == "private"
+    }  # fmt: skip
+    return pa.array(sorted(ids), pa.string())
 
 
 def _copy(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from hashnext import settings
@@ -27,7 +28,7 @@ from hashnext.posts.tombstones import (
 from hashnext.registry.lineage import INITIAL_WEIGHTS
 from hashnext.registry.package import write_package
 from hashnext.shards.index import LabelIndex, build_index
-from hashnext.shards.manifest import Manifest
+from hashnext.shards.manifest import QUARANTINE, Manifest
 from hashnext.shards.noise import with_noise
 from hashnext.shards.resampling import Resampling, resample
 from hashnext.shards.stream import TrainingSet
@@ -167,16 +168,23 @@ def _refuse_tombstoned(shards: Folder, index: LabelIndex) -> None:
 
 
 def _refuse_old_counts(shards: Folder, manifest: Manifest, vocabulary: Vocabulary) -> None:
-    """Posts taken out of these shards after the vocabulary was counted are in its counts."""
+    """Posts left out of these shards since the vocabulary was counted are in its counts."""
     gone = Tombstones.open().table()
     known = vocabulary.meta.get(COUNTED_WITHOUT)
-    counted = taken_out_of(gone, manifest.fingerprint) & first_recorded_after(gone, known)
+    missing = taken_out_of(gone, manifest.fingerprint) | _kept_out(shards)
+    counted = missing & first_recorded_after(gone, known)
     if counted:
         raise StateError(
-            f"the vocabulary counts {len(counted):,} posts that were since taken out of shards "
-            f"{shards.location}; count again: jobs.vocabulary with the same arguments and another "
-            "--out"
+            f"the vocabulary was counted before {len(counted):,} posts were taken down, which "
+            f"shards {shards.location} are without; count again: jobs.vocabulary with the same "
+            "arguments and another --out"
         )
+
+
+def _kept_out(shards: Folder) -> set[str]:
+    """Ids of posts that were tombstoned when the shards were made."""
+    rows = shards.read_table(QUARANTINE, ["post_id", "reason"])
+    return set(rows.filter(pc.equal(rows["reason"], "tombstoned"))["post_id"].to_pylist())
 
 
 def package(plan: Plan, outcome: Outcome, weights: Path, out: Folder) -> Folder:
