@@ -13,11 +13,14 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from hashnext.training.watch import FORWARD_AND_BACKWARD, PEAK_BF16
+from hashnext.training.watch import FORWARD_AND_BACKWARD, PEAK_BF16, of_gpu
 from tests.benchmarks.steps import finish
 
-BANDWIDTH = {"B200": 8.0e12, "H200": 4.8e12, "H100": 3.35e12, "A100": 2.0e12}
-"""Bytes a second of a GPU's memory, by a part of its name: NVIDIA's data sheets."""
+BANDWIDTH = {
+    "B200": 8.0e12, "H200": 4.8e12, "H100 PCIe": 2.0e12, "H100 NVL": 3.9e12, "H100": 3.35e12,
+    "A100": 2.0e12,
+}  # fmt: skip
+"""Bytes a second of a GPU's memory, by words of its name: NVIDIA's data sheets."""
 STATE_BYTES = 6 * 4
 """Of a parameter in float32, a step: its gradient written and read, itself and its momentum read
 and written by the optimiser."""
@@ -110,8 +113,8 @@ def machine(device: torch.device, *, side: int = 8192, copied: int = 1 << 31) ->
     return Machine(
         2 * side**3 * multiplied,
         2 * copied * per_second(lambda: target.copy_(source), device),
-        next((value for part, value in PEAK_BF16.items() if part in name), None),
-        next((value for part, value in BANDWIDTH.items() if part in name), None),
+        of_gpu(PEAK_BF16, name),
+        of_gpu(BANDWIDTH, name),
     )
 
 

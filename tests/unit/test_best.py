@@ -1,11 +1,14 @@
 """The best checkpoint is kept beside the latest ones, and is the last to fall back on."""
 
+import errno
 import json
 from pathlib import Path
 
+import pytest
 from pyarrow import fs
 from ray.train import Checkpoint
 
+from hashnext.training import best
 from hashnext.training.best import BEST, RECORD, KeepBest, lowest
 from hashnext.training.surroundings import _older
 
@@ -41,3 +44,19 @@ def test_a_run_falls_back_on_the_latest_before_the_best(tmp_path: Path) -> None:
         newest = report(tmp_path, images, loss)
     names = [Path(found.path).name[-4:] for found in _older(newest)]
     assert names == ["0002", "0001", "best"]
+
+
+def test_a_full_disk_loses_no_best(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    report(tmp_path, 1, 2.0)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(best, "_copy", full)
+        report(tmp_path, 2, 1.0)
+    assert (tmp_path / BEST / "state.pt").read_text() == "1"
+    assert lowest(FILES, str(tmp_path / BEST)) == 2.0
+    report(tmp_path, 3, 1.0)
+    assert (tmp_path / BEST / "state.pt").read_text() == "3"
+    assert not (tmp_path / f"{BEST}.tmp").exists()

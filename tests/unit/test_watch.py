@@ -7,8 +7,8 @@ import pytest
 
 from hashnext.errors import ConfigError
 from hashnext.models.resnext import ResNeXtConfig
-from hashnext.training.heartbeat import KEEP_S, STALLED
-from hashnext.training.watch import Window, training_flops
+from hashnext.training.heartbeat import STALLED
+from hashnext.training.watch import PEAK_BF16, Window, of_gpu, training_flops
 from hashnext.training.workers import WorkersConfig
 
 HANG = """
@@ -54,6 +54,16 @@ def test_operations_of_resnext_50() -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "key"),
+    [("NVIDIA H100 80GB HBM3", "H100"), ("NVIDIA H100 PCIe", "H100 PCIe"), ("NVIDIA L40", "L40"),
+     ("NVIDIA L40S", "L40S"), ("NVIDIA A100-SXM4-40GB", "A100"), ("Tesla T4", "T4")],
+)  # fmt: skip
+def test_a_gpu_is_known_by_whole_words_of_its_name(name: str, key: str) -> None:
+    assert of_gpu(PEAK_BF16, name) == PEAK_BF16[key]
+    assert of_gpu(PEAK_BF16, "NVIDIA GeForce RTX 4090") is None
+
+
+@pytest.mark.parametrize(
     ("phase", "limit", "line"),
     [("start", "1.2", 13), ("compiler", "4", 7), ("checkpoint", "1.2", 20), ("step", "0.4", 22)],
 )
@@ -69,6 +79,7 @@ def test_a_worker_that_hangs_is_ended_and_shows_where(phase: str, limit: str, li
 
 def test_by_default_nothing_but_compiling_may_take_two_minutes() -> None:
     workers = WorkersConfig()
-    assert max(workers.stall_s, workers.start_s, KEEP_S) < 120
+    heart = workers.heartbeat()
+    assert max(heart.limit_s, heart.start_s, heart.keep_s) < 120
     with pytest.raises(ConfigError, match=r"workers\.start-s = 0"):
         WorkersConfig(start_s=0)

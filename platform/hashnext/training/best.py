@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,13 +49,22 @@ def lowest(files: fs.FileSystem, best: str) -> float:
 
 
 def _replace(files: fs.FileSystem, path: str, best: str, record: dict[str, float]) -> None:
-    """The record is written last: without it the folder counts for nothing."""
-    files.create_dir(best)
-    files.delete_dir_contents(best)
+    """The record is written last: without it the folder counts for nothing.
+
+    On a disk the folder is written aside, so that a full one loses nothing; object stores, which
+    cannot rename, copy without moving the bytes.
+    """
+    local = isinstance(files, fs.LocalFileSystem)
+    target = f"{best}.tmp" if local else best
+    files.create_dir(target)
+    files.delete_dir_contents(target)
     for info in files.get_file_info(fs.FileSelector(path)):
-        _copy(files, info.path, f"{best}/{info.base_name}")
-    with files.open_output_stream(f"{best}/{RECORD}") as stream:
+        _copy(files, info.path, f"{target}/{info.base_name}")
+    with files.open_output_stream(f"{target}/{RECORD}") as stream:
         stream.write(json.dumps(record).encode())
+    if local:
+        shutil.rmtree(best, ignore_errors=True)
+        files.move(target, best)
 
 
 def _copy(files: fs.FileSystem, source: str, target: str) -> None:

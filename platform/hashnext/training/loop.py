@@ -60,6 +60,9 @@ class Surroundings(Protocol):
         False where that could not be written: a full disk does not end a run by itself.
         """
 
+    def keeping(self) -> AbstractContextManager[None]:
+        """While the block runs, a checkpoint is collected and written: that may take its time."""
+
     def progress(self, images_seen: int, note: str) -> None:
         """Show how far the run is; an attempt begins with an empty note."""
 
@@ -164,9 +167,10 @@ class Loop:
         metrics = window.metrics()
         metrics |= hardware(self.stepper.device, metrics["tflops"], self.around.world)
         metrics["images_seen"] = state.images_seen
-        if save:
-            _share(state, self.around)
-        kept = self.around.report(metrics, self.snapshot(state) if save else None)
+        with self.around.keeping():
+            if save:
+                _share(state, self.around)
+            kept = self.around.report(metrics, self.snapshot(state) if save else None)
         if not kept and (finished or wish is Wish.STOP):
             raise StateError(f"the checkpoint of image {state.images_seen} could not be written")
         return True

@@ -106,7 +106,7 @@ def _trainer(
     return ray.train.torch.TorchTrainer(
         _worker,  # type: ignore[arg-type]  # Ray does not type the returned value
         train_loop_config={
-            "run": ray.put(run), "board": board, "limits_s": (workers.stall_s, workers.start_s),
+            "run": ray.put(run), "board": board, "heartbeat": workers.heartbeat(),
         },
         scaling_config=ScalingConfig(
             num_workers=number,  # type: ignore[arg-type]  # a range is for Train v2
@@ -125,7 +125,7 @@ def _trainer(
 
 
 def _worker(config: dict[str, Any]) -> Outcome | Stopped | Refused:
-    around = RaySurroundings.here(config["board"], *config["limits_s"])
+    around = RaySurroundings.here(config["board"], config["heartbeat"])
     run: Run = ray.get(config["run"])
     try:
         return work(run, around, around.latest())

@@ -53,12 +53,12 @@ class RaySurroundings:
     """The driver was asked to end."""
 
     @classmethod
-    def here(cls, board: Any, stall_s: float, start_s: float) -> "RaySurroundings":
+    def here(cls, board: Any, heartbeat: Heartbeat) -> "RaySurroundings":
         """Those of the worker that asks."""
         context = ray.train.get_context()
         neighbours = context.get_local_world_size()
         return cls(
-            board=board, heartbeat=Heartbeat(stall_s, start_s), rank=context.get_world_rank(),
+            board=board, heartbeat=heartbeat, rank=context.get_world_rank(),
             world=context.get_world_size(), neighbours=neighbours,
             threads=max(1, settings.cores() // neighbours),
         )  # fmt: skip
@@ -92,26 +92,29 @@ class RaySurroundings:
 
         The checkpoint is uploaded while training goes on.
         """
-        with self.heartbeat.waiting():
-            if write is None or self.rank > 0:
-                ray.train.report(metrics)
-                return True
-            folder = tempfile.mkdtemp()
-            try:
-                write(Path(folder))
-                require_room(Path(folder), out_folder())
-            except OSError as error:
-                shutil.rmtree(folder, ignore_errors=True)
-                where = f"at image {metrics['images_seen']:,}"
-                self.say(f"warning: no checkpoint {where}: {error}")
-                ray.train.report(metrics)
-                return False
-            ray.train.report(
-                metrics, checkpoint=Checkpoint.from_directory(folder),
-                checkpoint_upload_mode=CheckpointUploadMode.ASYNC,
-                delete_local_checkpoint_after_upload=True,
-            )  # fmt: skip
+        if write is None or self.rank > 0:
+            ray.train.report(metrics)
+            return True
+        folder = tempfile.mkdtemp()
+        try:
+            write(Path(folder))
+            require_room(Path(folder), out_folder())
+        except OSError as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            where = f"at image {metrics['images_seen']:,}"
+            self.say(f"warning: no checkpoint {where}: {error}")
+            ray.train.report(metrics)
+            return False
+        ray.train.report(
+            metrics, checkpoint=Checkpoint.from_directory(folder),
+            checkpoint_upload_mode=CheckpointUploadMode.ASYNC,
+            delete_local_checkpoint_after_upload=True,
+        )  # fmt: skip
         return True
+
+    def keeping(self) -> AbstractContextManager[None]:
+        """While the block runs, this process has the time of a checkpoint."""
+        return self.heartbeat.waiting()
 
     def progress(self, images_seen: int, note: str) -> None:
         """Tell the driver; it is not waited for."""
@@ -165,14 +168,27 @@ class RaySurroundings:
         newest = ray.train.get_checkpoint()
         if newest is None:
             return None
-        for found in [newest, *_older(newest)]:
+        known = [newest, *_older(newest)]
+        place, loaded = self._first_whole(known, 0)
+        agreed = max(self.gather(place))  # one may fail to read what the others can
+        if agreed > place:
+            place, loaded = self._first_whole(known, agreed)
+        if len({*self.gather(place)}) > 1 or loaded is None:
+            raise StateError(f"{newest.path}: neither this checkpoint nor any before it is whole")
+        return loaded
+
+    def _first_whole(
+        self, known: list[Checkpoint], place: int
+    ) -> tuple[int, checkpoint.Checkpoint | None]:
+        """The first checkpoint from `place` on that can be read, and its place; or none."""
+        for number, found in enumerate(known[place:], place):
             try:
                 with found.as_directory() as folder:
-                    return checkpoint.load(Path(folder))
+                    return number, checkpoint.load(Path(folder))
             except StateError as error:
                 if self.rank == 0:
                     self.say(f"warning: {error}; taking the one before")
-        raise StateError(f"{newest.path}: neither this checkpoint nor any before it is whole")
+        return len(known), None
 
 
 def _older(newest: Checkpoint) -> list[Checkpoint]:

@@ -2,6 +2,7 @@
 
 import statistics
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import torch
@@ -10,11 +11,12 @@ from torch.utils.flop_counter import FlopCounterMode
 from hashnext.models.resnext import ResNeXtConfig, build
 
 PEAK_BF16 = {
-    "B200": 2250e12, "H200": 989e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12, "L4": 121e12,
-    "A10G": 70e12, "V100": 125e12, "T4": 65e12,
+    "B200": 2250e12, "H200": 989e12, "H100 PCIe": 756e12, "H100 NVL": 835e12, "H100": 989e12,
+    "A100": 312e12, "L40S": 362e12, "L40": 181e12, "L4": 121e12, "A10G": 70e12, "V100": 125e12,
+    "T4": 65e12,
 }  # fmt: skip
 """Dense multiply-adds a second, counted as two operations, in bfloat16 (float16 for V100 and T4),
-by a part of the GPU's name: NVIDIA's data sheets."""
+by words of the GPU's name, the first that fit: NVIDIA's data sheets."""
 FORWARD_AND_BACKWARD = 3
 """A training step's operations, as a multiple of a forward pass's."""
 
@@ -71,10 +73,15 @@ def hardware(device: torch.device, tflops: float, world: int) -> dict[str, float
     """
     if device.type != "cuda":
         return {}
-    name = torch.cuda.get_device_name(device)
-    peak = next((value for part, value in PEAK_BF16.items() if part in name), None)
-    return {
-        "gpu_memory_gib": torch.cuda.max_memory_allocated(device) / (1 << 30),
-        "gpu_utilisation": torch.cuda.utilization(device) / 100,
-        **({"mfu": tflops * 1e12 / world / peak} if peak else {}),
-    }
+    found = {"gpu_memory_gib": torch.cuda.max_memory_allocated(device) / (1 << 30)}
+    with suppress(Exception):  # NVML is missing, or does not tell: MIG slices, some containers
+        found["gpu_utilisation"] = torch.cuda.utilization(device) / 100
+    if peak := of_gpu(PEAK_BF16, torch.cuda.get_device_name(device)):
+        found["mfu"] = tflops * 1e12 / world / peak
+    return found
+
+
+def of_gpu(figures: dict[str, float], name: str) -> float | None:
+    """Figure of a GPU, as PyTorch names it: the first whose key's words are all in its name."""
+    words = {*name.replace("-", " ").split()}
+    return next((value for key, value in figures.items() if words.issuperset(key.split())), None)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from hashnext.errors import ConfigError
-from hashnext.training.heartbeat import START_S
+from hashnext.training.heartbeat import KEEP_S, START_S, Heartbeat
 from hashnext.training.parallel import ParallelConfig
 
 
@@ -25,11 +25,14 @@ class WorkersConfig:
     keep_checkpoints: int = 2
     """Latest checkpoints kept, beside that of the lowest loss."""
     stall_s: float = 90
-    """A worker that makes no step for so many seconds (110 while a checkpoint is written), or does
-    not answer Ray, is ended, and all are restarted from the latest checkpoint."""
+    """A worker that makes no step for so many seconds, or does not answer Ray, is ended, and all
+    are restarted from the latest checkpoint."""
     start_s: float = START_S
     """The same for an attempt's first step, for which loaders start. Compiling does not count and
-    may take 300 s. Raise it where nodes for decoding have to be started first."""
+    may take 300 s. Raise it where nodes for decoding have to be started first, or where a network
+    that takes long to compile meets some nodes that have compiled it before."""
+    keep_s: float = KEEP_S
+    """The same for collecting and writing a checkpoint."""
     parallel: ParallelConfig = field(default_factory=ParallelConfig)
     """How the network lies on the devices."""
 
@@ -44,10 +47,14 @@ class WorkersConfig:
             raise ConfigError("workers.cpus", self.cpus, "must be positive")
         if self.keep_checkpoints < 1:
             raise ConfigError("workers.keep-checkpoints", self.keep_checkpoints, "at least 1")
-        if self.stall_s <= 0:
-            raise ConfigError("workers.stall-s", self.stall_s, "must be positive")
-        if self.start_s <= 0:
-            raise ConfigError("workers.start-s", self.start_s, "must be positive")
+        for key in ("stall_s", "start_s", "keep_s"):
+            if getattr(self, key) <= 0:
+                name = f"workers.{key.replace('_', '-')}"
+                raise ConfigError(name, getattr(self, key), "must be positive")
+
+    def heartbeat(self) -> Heartbeat:
+        """What ends a worker that stands still."""
+        return Heartbeat(self.stall_s, self.start_s, self.keep_s)
 
     @property
     def least(self) -> int:
