@@ -11,6 +11,7 @@ decoder with the cache that it has, and by four of one worker. Run from the repo
 """
 
 import time
+import tracemalloc
 from collections import OrderedDict
 
 import numpy as np
@@ -118,9 +119,19 @@ def main() -> None:
             ways[name] = batches
             print(
                 f"{name}: {each[0]:.4f} reads a sample, {each[1]:.4f} by four decoders; cache of "
-                f"{cached} row groups; {seconds:.2f} s to lay out an epoch"
+                f"{cached} row groups; {seconds:.2f} s to lay out an epoch; bytes a sample: "
+                "{:.0f} held, {:.0f} at the peak".format(*memory(order))
             )
         table(ways, queries, found.factors)
+
+
+def memory(order: Order) -> tuple[float, float]:
+    """Bytes a sample that an epoch takes, and took while it was laid out."""
+    tracemalloc.start()
+    epoch = order.epoch(0)
+    held, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return held / len(epoch.posts), peak / len(epoch.posts)
 
 
 def table(ways: dict[str, list[Ints]], queries: Ints, weights: np.ndarray) -> None:
