@@ -31,6 +31,8 @@ EXCLUDES = ["/.git", "/.venv", "/.uv", "/.hashnext", "/infra", "/tests", "/runs"
 `/.*` would match the repository itself, and an empty copy would be uploaded."""
 CONNECT_TIMEOUT_S = 5.0
 POLL_S = 0.5
+STOP_S = 120
+"""What a job that is told to stop may take to keep a checkpoint; Ray by itself kills after 3 s."""
 
 
 def check(command: Sequence[str], repo: Path) -> None:
@@ -98,7 +100,7 @@ def submit(client: JobSubmissionClient, command: Sequence[str], *, repo: Path, p
             "working_dir": str(repo),
             "py_modules": [library],
             "excludes": EXCLUDES,
-            "env_vars": settings.job_environment(),
+            "env_vars": settings.job_environment() | {"RAY_JOB_STOP_WAIT_TIME_S": str(STOP_S)},
         },
     )
 

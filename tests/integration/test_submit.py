@@ -40,8 +40,19 @@ with cluster.session():
 sys.exit(int(sys.argv[1]))
 """
 WAIT = """
+import signal
+import sys
 import time
+from pathlib import Path
 
+
+def slowly(*_: object) -> None:
+    time.sleep(5)  # longer than Ray waits by itself
+    Path(sys.argv[1]).write_text("whole")
+    sys.exit(143)
+
+
+signal.signal(signal.SIGTERM, slowly)
 print("waiting", flush=True)
 time.sleep(600)
 """
@@ -115,9 +126,9 @@ def test_status_logs_code_and_settings_travel(cluster: Cluster, repo_with_jobs: 
 
 
 def test_logs_come_while_the_job_runs_and_ctrl_c_leaves_it(
-    cluster: Cluster, repo_with_jobs: Path
+    cluster: Cluster, repo_with_jobs: Path, tmp_path: Path
 ) -> None:
-    command = cluster.command("jobs.wait")
+    command = cluster.command("jobs.wait", str(tmp_path / "checkpoint"))
     with subprocess.Popen(
         command, cwd=repo_with_jobs, env=cluster.environment, stdout=subprocess.PIPE, text=True
     ) as run:
@@ -131,6 +142,7 @@ def test_logs_come_while_the_job_runs_and_ctrl_c_leaves_it(
     stop = [RAY, "job", "stop", "--address", cluster.address, job_id]
     stopped = subprocess.run(stop, env=cluster.environment, capture_output=True, text=True)
     assert "was stopped" in stopped.stdout, "the command that we print works"
+    assert (tmp_path / "checkpoint").read_text() == "whole", "there was time to keep one"
 
 
 def test_wrong_token_is_explained(cluster: Cluster) -> None:
