@@ -10,8 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
-from tarfile import HeaderError, ReadError
-from typing import Self
+from tarfile import ReadError
 
 import pyarrow as pa
 
@@ -19,6 +18,7 @@ from hashnext.errors import DataError
 from hashnext.posts.malformed import require_mostly_sound, set_aside
 from hashnext.posts.records import Record, names_in, parse, post_of, table_of
 from hashnext.posts.schema import Columns, Listing, Unit
+from hashnext.posts.whole_tar import WholeTar
 from hashnext.storage import Folder
 
 IMAGE_SUFFIXES = frozenset(
@@ -134,39 +134,12 @@ def _checked(key: str, record: Record | DataError, columns: Columns, where: str)
     return post_of({columns.post_id: key} | given, columns, where)
 
 
-class _Header(tarfile.TarInfo):
-    """A header that is sound, where `tarfile` itself would take a damaged one for the end."""
-
-    @classmethod
-    def fromtarfile(cls, tar: "_WholeTar") -> Self:  # type: ignore[override]
-        """See `tarfile.TarInfo`."""
-        try:
-            header = super().fromtarfile(tar)
-        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]  # a block of zeros
-            tar.ended = True
-            raise
-        except HeaderError as error:
-            if tar.ended and isinstance(error, tarfile.EmptyHeaderError):  # type: ignore[attr-defined]
-                raise
-            raise ReadError(str(error)) from error
-        tar.ended = False
-        return header
-
-
-class _WholeTar(tarfile.TarFile):
-    """A tar that ends with zeros and with the file; one that another was appended to has both."""
-
-    tarinfo = _Header
-    ended = False
-    """The last block was one of zeros."""
-
-
 @contextmanager
 def _opened(folder: Folder, name: str) -> Iterator[tarfile.TarFile]:
     try:
         with (
             folder.filesystem.open_input_stream(folder.file(name), compression=None) as stream,
-            _WholeTar.open(fileobj=stream, mode="r|", ignore_zeros=True) as tar,
+            WholeTar.open(fileobj=stream, mode="r|", ignore_zeros=True) as tar,
         ):
             yield tar
     except (tarfile.TarError, EOFError) as error:

@@ -7,33 +7,26 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from hashnext import settings
 from hashnext.config import PretrainConfig
-from hashnext.errors import ConfigError, DataError, StateError
+from hashnext.errors import ConfigError, DataError
 from hashnext.evaluation.hierarchy import LabelNames
 from hashnext.hashtags.vocabulary import Vocabulary
 from hashnext.models.initial_weights import InitialWeights, load_into
 from hashnext.models.load_report import LoadReport
 from hashnext.models.resnext import build
-from hashnext.posts.identity import post_keys
-from hashnext.posts.tombstones import (
-    COUNTED_WITHOUT,
-    Tombstones,
-    first_recorded_after,
-    taken_out_of,
-)
 from hashnext.registry.lineage import INITIAL_WEIGHTS
 from hashnext.registry.package import write_package
 from hashnext.shards.index import LabelIndex, build_index
-from hashnext.shards.manifest import QUARANTINE, Manifest
+from hashnext.shards.manifest import Manifest
 from hashnext.shards.noise import with_noise
 from hashnext.shards.resampling import Resampling, resample
 from hashnext.shards.stream import TrainingSet
 from hashnext.storage import Folder
 from hashnext.training import checkpoint
+from hashnext.training.takedowns import refuse_old_counts, refuse_tombstoned
 from hashnext.training.worker import Outcome, Run
 
 PACKAGE = "model"
@@ -106,8 +99,8 @@ def plan(
     loaded = _fitting(config, vocabulary, initial) if initial else None
     manifest = Manifest.read(shards)
     index = build_index(shards, manifest, vocabulary.view(), lost)
-    _refuse_tombstoned(shards, index)
-    _refuse_old_counts(shards, manifest, vocabulary)
+    refuse_tombstoned(shards, index)
+    refuse_old_counts(shards, manifest, vocabulary)
     training, evaluation = _split(config, shards, index)
     frequencies = vocabulary.frequencies()
     resampling = resample(config.resampling, frequencies, training.rarest(frequencies))
@@ -156,35 +149,6 @@ def _shares(config: PretrainConfig, vocabulary: Vocabulary) -> NDArray[np.float3
 def _fitting(config: PretrainConfig, vocabulary: Vocabulary, initial: InitialWeights) -> LoadReport:
     head = initial.lineage.get("vocabulary") == vocabulary.fingerprint
     return load_into(build(config.model, vocabulary.num_labels), initial, head)
-
-
-def _refuse_tombstoned(shards: Folder, index: LabelIndex) -> None:
-    ids = Tombstones.open().ids()
-    if count := np.isin(index.keys, post_keys(ids)).sum() if len(ids) else 0:
-        raise StateError(
-            f"shards {shards.location}: {count:,} of their posts were taken down; "
-            f"run jobs.forget --shards {shards.location}"
-        )
-
-
-def _refuse_old_counts(shards: Folder, manifest: Manifest, vocabulary: Vocabulary) -> None:
-    """Posts left out of these shards since the vocabulary was counted are in its counts."""
-    gone = Tombstones.open().table()
-    known = vocabulary.meta.get(COUNTED_WITHOUT)
-    missing = taken_out_of(gone, manifest.fingerprint) | _kept_out(shards)
-    counted = missing & first_recorded_after(gone, known)
-    if counted:
-        raise StateError(
-            f"the vocabulary was counted before {len(counted):,} posts were taken down, which "
-            f"shards {shards.location} are without; count again: jobs.vocabulary with the same "
-            "arguments and another --out"
-        )
-
-
-def _kept_out(shards: Folder) -> set[str]:
-    """Ids of posts that were tombstoned when the shards were made."""
-    rows = shards.read_table(QUARANTINE, ["post_id", "reason"])
-    return set(rows.filter(pc.equal(rows["reason"], "tombstoned"))["post_id"].to_pylist())
 
 
 def package(plan: Plan, outcome: Outcome, weights: Path, out: Folder) -> Folder:
