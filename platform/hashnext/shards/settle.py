@@ -51,12 +51,13 @@ def settle(
 
 
 def _private(out: Folder, num_parts: int) -> pa.Array:
-    """Ids of which some row was not stated public, as a string array."""
-    ids = {
-        rejection.post_id for part in range(num_parts)
-        for rejection in records.read(out, part).quarantine if rejection.reason == "private"
-    }  # fmt: skip
-    return pa.array(sorted(ids), pa.string())
+    """Ids of which some row was not stated public: strings, not in a Python object each."""
+    quarantines = (records.read(out, part).quarantine for part in range(num_parts))
+    parts = [
+        pa.array([each.post_id for each in quarantine if each.reason == "private"], pa.string())
+        for quarantine in quarantines
+    ]
+    return pa.chunked_array(parts, pa.string()).combine_chunks()
 
 
 def _copy(
