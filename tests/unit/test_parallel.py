@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from flat_model import CPU, LABELS, make_batch, part
+from flat_model import CPU, make_batch, part
+from small_model import Small
 from torch import distributed, multiprocessing
 
 from hashnext.models.preprocess import Preprocess
-from hashnext.models.resnext import build
 from hashnext.recipes import nano
 from hashnext.shards.ledger import Ledger
 from hashnext.training import checkpoint
@@ -23,7 +23,7 @@ from hashnext.training.prefetch import DeviceBatch, upload
 from hashnext.training.step import Stepper
 from hashnext.training.worker import Trainee
 
-SIZE, IMAGES, STEPS = 32, 16, 2
+SIZE, IMAGES, STEPS = 8, 16, 2
 CONFIG = replace(
     nano(), bf16=False, optimiser=OptimiserConfig(clip_norm=1.0, average_images=16, accumulate=2)
 )
@@ -34,8 +34,7 @@ LAYOUTS = {
 
 
 def trainer(parallel: ParallelConfig, world: int) -> tuple[torch.nn.Module, Stepper]:
-    torch.manual_seed(0)
-    network = build(CONFIG.model, LABELS)
+    network = Small()
     model = distribute(network, parallel, world, CPU)
     return network, Stepper(
         model, make_optimiser(network, CONFIG.optimiser), Preprocess(size=SIZE), CPU, CONFIG, world,
@@ -115,7 +114,7 @@ def test_shards_compute_what_replicas_do(trained: Path, layout: str) -> None:
     for ours, theirs in ((pair[0].model, pair[1].model), (pair[0].average, pair[1].average)):
         assert ours is not None
         assert theirs is not None
-        for name in dict(build(CONFIG.model, LABELS).named_parameters()):
+        for name in dict(Small().named_parameters()):
             torch.testing.assert_close(theirs[name], ours[name], rtol=1e-3, atol=1e-5, msg=name)
 
 
