@@ -72,6 +72,7 @@ def worker(rank: int, folder: str) -> None:
     distributed.init_process_group(
         "gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2
     )
+    continued = {}
     for name, parallel in LAYOUTS.items():
         network, stepper = trainer(parallel, 2)
         assert stepper.optimiser.defaults["foreach"] == (parallel.layout == "shard")
@@ -94,7 +95,25 @@ def worker(rank: int, folder: str) -> None:
         expected = train(stepper, rank, 2)
         assert train(again.stepper, rank, 2) == pytest.approx(expected, rel=1e-5)
         assert stepper.losses_alone(share(0, rank, 2)).isfinite().sum() == IMAGES / 2
+        continued[name] = expected
+    for before, after in (("replicate", "shard"), ("shard", "replicate")):
+        norms = go_on_as(LAYOUTS[after], Path(f"{folder}/{before}"), rank)
+        assert norms == pytest.approx(continued[before], rel=1e-3)
     distributed.destroy_process_group()
+
+
+def go_on_as(parallel: ParallelConfig, left: Path, rank: int) -> list[float]:
+    """Some steps from what another layout left: the same state, and updates in the layout's way."""
+    moved = Trainee(*trainer(parallel, 2))
+    moved.continue_from(checkpoint.load(left))
+    saved = checkpoint.load(left)  # shards take the place of what is loaded
+    weights, momentum = whole_state(moved.network, moved.stepper.optimiser)
+    if rank == 0:
+        torch.testing.assert_close(weights, saved.model, rtol=0, atol=0)
+        torch.testing.assert_close(momentum["state"], saved.optimiser["state"], rtol=0, atol=0)
+    for group in moved.stepper.optimiser.param_groups:
+        assert group["foreach"] == (not group["fused"]) == (parallel.layout == "shard")
+    return train(moved.stepper, rank, 2)
 
 
 @pytest.fixture(scope="module")

@@ -125,9 +125,16 @@ def restore(
     network: nn.Module, optimiser: torch.optim.Optimizer,
     weights: dict[str, Any], momentum: dict[str, Any],
 ) -> None:  # fmt: skip
-    """Put whole states into a network that may be sharded; every worker has to ask."""
+    """Put whole states into a network that may be sharded; every worker has to ask.
+
+    How an update is computed hangs on the layout, not on the state: what was saved from replicas
+    would ask for a fused update, which shards do not have.
+    """
+    own = [{key: group[key] for key in ("fused", "foreach")} for group in optimiser.param_groups]
     set_model_state_dict(network, weights, options=WHOLE)
     set_optimizer_state_dict(network, optimiser, momentum, options=WHOLE)
+    for group, kept in zip(optimiser.param_groups, own, strict=True):
+        group.update(kept)
 
 
 def recompute_blocks(network: nn.Module) -> None:
