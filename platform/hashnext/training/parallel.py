@@ -147,6 +147,8 @@ def recompute_blocks(network: nn.Module) -> None:
 def _recomputed(block: nn.Module, forward: Callable[..., Any], x: torch.Tensor) -> Any:
     if not torch.is_grad_enabled():
         return forward(x)
+    if torch.compiler.is_compiling():  # a graph writes statistics once, whatever it computes twice
+        return checkpoint(forward, x, use_reentrant=False)
     contexts = partial(_contexts, block)
     return checkpoint(forward, x, use_reentrant=False, context_fn=contexts)
 
