@@ -18,7 +18,13 @@ from hashnext.shards.ledger import Ledger
 from hashnext.training import checkpoint
 from hashnext.training.checkpoint import TrainingState
 from hashnext.training.optimiser import OptimiserConfig, WeightAverage, make_optimiser
-from hashnext.training.parallel import ParallelConfig, distribute, recompute_blocks, whole_state
+from hashnext.training.parallel import (
+    ParallelConfig,
+    average_over_workers,
+    distribute,
+    recompute_blocks,
+    whole_state,
+)
 from hashnext.training.prefetch import DeviceBatch, upload
 from hashnext.training.step import Stepper
 from hashnext.training.worker import Trainee
@@ -117,7 +123,22 @@ def worker(rank: int, folder: str) -> None:
     for before, after in (("replicate", "shard"), ("shard", "replicate")):
         norms = go_on_as(LAYOUTS[after], Path(f"{folder}/{before}"), rank)
         assert norms == pytest.approx(continued[before], rel=1e-3)
+    alone, mean = (statistics_after(ParallelConfig(), rank, 1) for _ in range(2))
+    average_over_workers(list(mean.values()))
+    for parallel in LAYOUTS.values():
+        found = statistics_after(parallel, rank, 2)
+        torch.testing.assert_close(found, alone)
+        average_over_workers(list(found.values()))
+        torch.testing.assert_close(found, mean)
     distributed.destroy_process_group()
+
+
+def statistics_after(parallel: ParallelConfig, rank: int, world: int) -> dict[str, Any]:
+    """Batch norms' statistics after some steps in which the weights stay."""
+    network, stepper = trainer(parallel, world)
+    for number in range(STEPS):
+        stepper.step(share(number, rank, 2), IMAGES, 0.0, number * IMAGES)
+    return {name: value for name, value in network.named_buffers() if value.is_floating_point()}
 
 
 def go_on_as(parallel: ParallelConfig, left: Path, rank: int) -> list[float]:

@@ -82,6 +82,7 @@ def distribute(
     elif world > 1:
         ids = [device] if device.type == "cuda" else None
         wrapped = DistributedDataParallel(network, device_ids=ids, gradient_as_bucket_view=True)
+        wrapped.broadcast_buffers = False  # else the first worker's statistics replace all others'
     if config.compile == "on" or (config.compile == "auto" and device.type == "cuda"):
         wrapped.compile()
     return wrapped
