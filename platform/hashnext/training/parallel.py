@@ -138,6 +138,21 @@ def restore(
         group.update(kept)
 
 
+@contextmanager
+def statistics_stand_still(network: nn.Module) -> Iterator[None]:
+    """Batch norms inside normalise as in training, and take in nothing of it."""
+    norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
+    before = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+        norm.num_batches_tracked = None  # else each would be counted up
+    try:
+        yield
+    finally:
+        for norm, (momentum, tracked) in zip(norms, before, strict=True):
+            norm.momentum, norm.num_batches_tracked = momentum, tracked
+
+
 def recompute_blocks(network: nn.Module) -> None:
     """Let each bottleneck block forget what is inside it until the backward pass."""
     for block in network.modules():
@@ -156,19 +171,4 @@ def _recomputed(block: nn.Module, forward: Callable[..., Any], x: torch.Tensor) 
 
 def _contexts(block: nn.Module) -> tuple[AbstractContextManager[object], Any]:
     """What the first pass of a block runs in, and what its repetition runs in."""
-    return nullcontext(), _statistics_stand_still(block)
-
-
-@contextmanager
-def _statistics_stand_still(block: nn.Module) -> Iterator[None]:
-    """Batch norms inside normalise as ever but do not count the batch a second time."""
-    norms = [m for m in block.modules() if isinstance(m, nn.BatchNorm2d)]
-    before = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
-    for norm in norms:
-        norm.momentum = 0.0
-        norm.num_batches_tracked = None  # else each would be counted up
-    try:
-        yield
-    finally:
-        for norm, (momentum, tracked) in zip(norms, before, strict=True):
-            norm.momentum, norm.num_batches_tracked = momentum, tracked
+    return nullcontext(), statistics_stand_still(block)

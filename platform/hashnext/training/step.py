@@ -13,7 +13,7 @@ from hashnext.models.preprocess import Preprocess
 from hashnext.training.augment import Mix, blend, colour_factors, draw_mix, jitter
 from hashnext.training.loss import Targets, loss, target_entropy
 from hashnext.training.optimiser import WeightAverage
-from hashnext.training.parallel import synchronised
+from hashnext.training.parallel import statistics_stand_still, synchronised
 from hashnext.training.prefetch import DeviceBatch
 
 
@@ -113,7 +113,16 @@ class Stepper:
         return rows.tensor_split(self.config.optimiser.accumulate)
 
     def _logits_of(self, images: Tensor, rows: Tensor) -> Tensor:
-        return self.logits(images[rows] if len(rows) else _blank(images))
+        """Logits of some rows; where there are none, of two black images, which leave no trace.
+
+        Two, because batch norm needs more than one value. Every worker has to take part in what
+        shards exchange.
+        """
+        if len(rows):
+            return self.logits(images[rows])
+        still = statistics_stand_still(self.model)
+        with still, torch.compiler.set_stance("force_eager"):  # else compiled for standing still
+            return self.logits(images.new_zeros((2, *images.shape[1:])))
 
     def _backward(
         self, batch: DeviceBatch, targets: Targets, mix: Mix | None, weight: float
@@ -173,8 +182,3 @@ class Stepper:
         if factors is None:
             return images
         return jitter(images, torch.from_numpy(factors).to(self.device))
-
-
-def _blank(images: Tensor) -> Tensor:
-    """Two black images, because batch norm needs more than one value; they weigh nothing."""
-    return images.new_zeros((2, *images.shape[1:]))
