@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -128,6 +129,26 @@ def test_pieces_without_images_leave_no_trace_in_the_statistics() -> None:
     for name, value in alone.items():
         torch.testing.assert_close(cut[name], value, msg=name)
     assert all(norm.momentum == 0.1 for norm in norms)
+
+
+@pytest.mark.parametrize(("streams", "graphs"), [(4, 1), (3, 2)])
+def test_a_short_share_is_not_compiled_for(streams: int, graphs: int) -> None:
+    """Where all shares of whole batches have one size; otherwise a graph for any size is made."""
+    seen = []
+
+    def backend(graph: torch.fx.GraphModule, inputs: list[torch.Tensor]) -> Any:
+        seen.append(inputs)
+        return graph.forward
+
+    torch.compiler.reset()
+    stepper = flat_stepper(config(stream=replace(config().stream, streams=streams)))
+    stepper.model.compile(backend=backend)
+    found = [stepper.step(upload(make_batch(n), CPU), n, 0.0, 0).losses for n in (8, 8, 5, 3)]
+    assert len(seen) == graphs
+    again = flat_stepper(config()).step(upload(make_batch(5), CPU), 5, 0.0, 0).losses
+    torch.testing.assert_close(found[2], again)
+    torch.compile(lambda x: x + 1, backend=backend)(torch.ones(2))
+    assert len(seen) == graphs + 1, "other networks are compiled as ever"
 
 
 def small_after(

@@ -32,7 +32,7 @@ class Step:
     neither weights nor batch norms' statistics."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Stepper:
     """One network, its optimiser and where they are."""
 
@@ -47,6 +47,8 @@ class Stepper:
     """float (V,), how a post's labels share its target; None shares it evenly."""
     average: WeightAverage | None = None
     """Follows the weights, if wanted."""
+    settled: bool = False
+    """Whether this process has trained on a whole batch whose size every later share has, too."""
 
     def step(self, batch: DeviceBatch, total: int, learning_rate: float, images_seen: int) -> Step:
         """Take one step; every worker takes it, also one without samples.
@@ -65,7 +67,9 @@ class Stepper:
         self.optimiser.zero_grad(set_to_none=True)
         statistics = [buffer.clone() for buffer in self.model.buffers()]
         targets, mix = self._targets(batch), self._mix(batch, images_seen)
-        losses, labels = self._backward(batch, targets, mix, self.world / max(total, 1))
+        with torch.compiler.set_stance("eager_on_recompile" if self.settled else "default"):
+            losses, labels = self._backward(batch, targets, mix, self.world / max(total, 1))
+        self.settled |= self._is_ordinary(total)
         norm = self._gradient_norm()
         if math.isfinite(norm):
             self.optimiser.step()
@@ -98,6 +102,14 @@ class Stepper:
         """Forward pass of (b, size, size, 3), 0 to 255."""
         with autocast(self.device) if self.config.bf16 else nullcontext():
             return self.model(self.preprocess.normalise(images))  # type: ignore[no-any-return]
+
+    def _is_ordinary(self, total: int) -> bool:
+        """Whether a whole batch was trained on, and shares of whole batches have one size.
+
+        What fits no graph after it is a short share, or one that lost samples. Compiling for it
+        would take a minute or more, in which the other workers wait, and may be taken for hung.
+        """
+        return total == self.config.batch and total % self.config.stream.streams == 0
 
     def _targets(self, batch: DeviceBatch) -> Targets:
         return Targets(batch.offsets, batch.labels, self.label_weights)
