@@ -12,6 +12,7 @@ from flat_model import CPU, make_batch, part
 from small_model import Small
 from torch import distributed, multiprocessing
 
+from hashnext.errors import ConfigError
 from hashnext.models.preprocess import Preprocess
 from hashnext.recipes import nano
 from hashnext.shards.ledger import Ledger
@@ -88,6 +89,22 @@ def test_recomputed_blocks_can_be_compiled() -> None:
             torch.testing.assert_close(network.state_dict()[name], value, msg=name)
         for name, parameter in plain.named_parameters():
             torch.testing.assert_close(network.get_parameter(name).grad, parameter.grad, msg=name)
+
+
+@pytest.mark.parametrize(
+    ("mode", "records"), [("default", False), ("reduce-overhead", True), ("max-autotune", True)]
+)
+def test_a_network_is_compiled_in_the_mode_that_is_asked_for(mode: Any, records: bool) -> None:
+    model = distribute(Small(), ParallelConfig(compile="on", compile_mode=mode), 1, CPU)
+    options = model._compiled_call_impl.get_compiler_config()  # what torch.compile made of it
+    assert bool(options and options["triton.cudagraphs"]) == records
+
+
+def test_unknown_choices_name_key_and_value() -> None:
+    with pytest.raises(ConfigError, match=r"parallel\.compile-mode = .?fast.?: must be default"):
+        ParallelConfig(compile_mode="fast")
+    with pytest.raises(ConfigError, match=r"parallel\.layout = "):
+        ParallelConfig(layout="both")
 
 
 def worker(rank: int, folder: str) -> None:

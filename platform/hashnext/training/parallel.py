@@ -42,12 +42,20 @@ class ParallelConfig:
     more work, a fraction of the memory (activation checkpointing)."""
     compile: Literal["auto", "on", "off"] = "auto"
     """torch.compile the network; auto does where there is a GPU."""
+    compile_mode: Literal["default", "reduce-overhead", "max-autotune"] = "default"
+    """Of torch.compile: reduce-overhead replays CUDA graphs, and max-autotune also tries kernels
+    out before the first step. Which is fastest hangs on network, batch and GPU."""
 
     def __post_init__(self) -> None:
         if self.layout not in ("replicate", "shard"):
             raise ConfigError("parallel.layout", self.layout, "must be replicate or shard")
         if self.compile not in ("auto", "on", "off"):
             raise ConfigError("parallel.compile", self.compile, "must be auto, on or off")
+        if self.compile_mode not in ("default", "reduce-overhead", "max-autotune"):
+            raise ConfigError(
+                "parallel.compile-mode", self.compile_mode,
+                "must be default, reduce-overhead or max-autotune",
+            )  # fmt: skip
 
 
 def distribute(
@@ -84,7 +92,7 @@ def distribute(
         wrapped = DistributedDataParallel(network, device_ids=ids, gradient_as_bucket_view=True)
         wrapped.broadcast_buffers = False  # else the first worker's statistics replace all others'
     if config.compile == "on" or (config.compile == "auto" and device.type == "cuda"):
-        wrapped.compile()
+        wrapped.compile(mode=None if config.compile_mode == "default" else config.compile_mode)
     return wrapped
 
 

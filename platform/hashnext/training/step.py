@@ -143,6 +143,8 @@ class Stepper:
 
         Every worker makes as many forward passes as the others, whatever its share.
         """
+        if self.device.type == "cuda":  # CUDA graphs may overwrite what the step before left
+            torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
         images = self._augmented(batch)
         images = images if mix is None else blend(images, mix)
         parts, losses = self._pieces(batch), []
