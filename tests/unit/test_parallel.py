@@ -1,6 +1,7 @@
 """Replicas, shards and recomputed blocks compute what one plain network computes."""
 
 import os
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -147,6 +148,10 @@ def worker(rank: int, folder: str) -> None:
         torch.testing.assert_close(found, alone)
         average_over_workers(list(found.values()))
         torch.testing.assert_close(found, mean)
+    for layout in ("replicate", "shard"):
+        (made, ran), *later = graphs_of_steps(LAYOUTS[layout], rank)
+        assert made > 0
+        assert later == [(made, 2 * ran), (made, 3 * ran)], "all steps run what the first compiled"
     distributed.destroy_process_group()
 
 
@@ -156,6 +161,30 @@ def statistics_after(parallel: ParallelConfig, rank: int, world: int) -> dict[st
     for number in range(STEPS):
         stepper.step(share(number, rank, 2), IMAGES, 0.0, number * IMAGES)
     return {name: value for name, value in network.named_buffers() if value.is_floating_point()}
+
+
+def graphs_of_steps(parallel: ParallelConfig, rank: int) -> list[tuple[int, int]]:
+    """Graphs compiled, and runs of them, by the end of each of some steps of whole batches."""
+    count: Counter[str] = Counter()
+
+    def backend(graph: torch.fx.GraphModule, _: list[torch.Tensor]) -> Any:
+        count["made"] += 1
+
+        def run(*inputs: torch.Tensor) -> Any:
+            count["ran"] += 1
+            return graph(*inputs)
+
+        return run
+
+    _, stepper = trainer(parallel, 2)
+    stepper.config = replace(CONFIG, batch=IMAGES, stream=replace(CONFIG.stream, streams=IMAGES))
+    stepper.model.compile(backend=backend)
+    found = []
+    for number in range(3):
+        stepper.step(share(number, rank, 2), IMAGES, 1e-3, number * IMAGES)
+        found.append((count["made"], count["ran"]))
+    assert stepper.settled
+    return found
 
 
 def go_on_as(parallel: ParallelConfig, left: Path, rank: int) -> list[float]:
