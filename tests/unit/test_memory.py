@@ -66,7 +66,10 @@ def test_what_saves_memory_saves_it() -> None:
     assert estimate(averaged, PLAIN, 17_000, 8).optimiser == 2 * plain.optimiser
     assert estimate(config, RECOMPUTED, 17_000, 8).activations < plain.activations / 2
     shards = estimate(config, ParallelConfig(layout="shard"), 17_000, 8)
-    assert shards.weights == pytest.approx(plain.weights / 8, rel=0.01)
+    assert shards.weights == shards.gradients == pytest.approx(plain.weights / 8, rel=0.01)
+    in_pieces = replace(config, optimiser=OptimiserConfig(accumulate=2))
+    summed = estimate(in_pieces, ParallelConfig(layout="shard"), 17_000, 8)
+    assert (summed.weights, summed.gradients) == (shards.weights, plain.gradients)
     # the head and two blocks of stage 4, of 5.5M and 4.5M parameters, and their gradients
     assert shards.gathered == pytest.approx(2 * 4 * (34.8e6 + 5.5e6 + 4.5e6), rel=0.01)
     assert plain.gathered == 0

@@ -2,10 +2,12 @@
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 from flat_model import CPU, LABELS, config, flat_stepper, make_batch
+from small_model import Small
 
 from hashnext.errors import ConfigError
 from hashnext.models.preprocess import Preprocess
@@ -14,7 +16,7 @@ from hashnext.recipes import nano
 from hashnext.training.augment import AugmentConfig
 from hashnext.training.loss import LossConfig
 from hashnext.training.optimiser import OptimiserConfig, WeightAverage, make_optimiser
-from hashnext.training.prefetch import upload
+from hashnext.training.prefetch import DeviceBatch, upload
 from hashnext.training.step import Stepper
 
 BATCH = upload(make_batch(8), CPU)
@@ -117,3 +119,45 @@ def test_one_image_that_is_not_finite_is_told_from_those_it_spoils() -> None:
     for state in (network.state_dict(), stepper.average.state):  # type: ignore[union-attr]
         for name, value in before.items():
             assert torch.equal(state[name], value), name
+
+
+def test_pieces_without_images_leave_no_trace_in_the_statistics() -> None:
+    """A share of one image, in as many pieces as the others' shares."""
+    one = upload(make_batch(1), CPU)
+    (alone, _), (cut, norms) = (small_after(one, pieces) for pieces in (1, 8))
+    assert cut["bn1.num_batches_tracked"] == 1
+    for name, value in alone.items():
+        torch.testing.assert_close(cut[name], value, msg=name)
+    assert all(norm.momentum == 0.1 for norm in norms)
+
+
+@pytest.mark.parametrize(("streams", "graphs"), [(4, 1), (3, 2)])
+def test_a_short_share_is_not_compiled_for(streams: int, graphs: int) -> None:
+    """Where all shares of whole batches have one size; otherwise a graph for any size is made."""
+    seen = []
+
+    def backend(graph: torch.fx.GraphModule, inputs: list[torch.Tensor]) -> Any:
+        seen.append(inputs)
+        return graph.forward
+
+    torch.compiler.reset()
+    stepper = flat_stepper(config(stream=replace(config().stream, streams=streams)))
+    stepper.model.compile(backend=backend)
+    found = [stepper.step(upload(make_batch(n), CPU), n, 0.0, 0).losses for n in (8, 8, 5, 3)]
+    assert len(seen) == graphs
+    again = flat_stepper(config()).step(upload(make_batch(5), CPU), 5, 0.0, 0).losses
+    torch.testing.assert_close(found[2], again)
+    torch.compile(lambda x: x + 1, backend=backend)(torch.ones(2))
+    assert len(seen) == graphs + 1, "other networks are compiled as ever"
+
+
+def small_after(
+    batch: DeviceBatch, pieces: int
+) -> tuple[dict[str, torch.Tensor], list[torch.nn.BatchNorm2d]]:
+    """State of a network with batch norms after a step in some pieces, and its batch norms."""
+    network, settings = Small(), config(optimiser=OptimiserConfig(accumulate=pieces))
+    optimiser = make_optimiser(network, settings.optimiser)
+    stepper = Stepper(network, optimiser, Preprocess(size=8), CPU, settings)
+    stepper.step(batch, len(batch), 0.1, 0)
+    norms = [m for m in network.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    return network.state_dict(), norms

@@ -30,6 +30,7 @@ class Memory:
 
     weights: int
     gradients: int
+    """Whole ones also where the network is sharded, if a batch comes in pieces."""
     optimiser: int
     """Momentum, and the average of the weights if there is one."""
     gathered: int
@@ -65,11 +66,12 @@ def estimate(
     weights, spread, gathered = _bytes(network), 1, 0
     if parallel.layout == "shard" and world > 1:
         spread, gathered = world, 2 * _whole_at_a_time(network)
+    in_pieces = config.optimiser.accumulate > 1  # whose sum FSDP2 shares out after the last one
     copies = 2 if config.optimiser.average_images else 1
     batches = (1 + DEPTH) * share * size**2 * 3  # uint8, those on the device ahead of time too
     return Memory(
-        weights // spread, weights // spread, copies * weights // spread, gathered,
-        working + batches,
+        weights // spread, weights // (1 if in_pieces else spread), copies * weights // spread,
+        gathered, working + batches,
     )  # fmt: skip
 
 

@@ -42,12 +42,20 @@ class ParallelConfig:
     more work, a fraction of the memory (activation checkpointing)."""
     compile: Literal["auto", "on", "off"] = "auto"
     """torch.compile the network; auto does where there is a GPU."""
+    compile_mode: Literal["default", "reduce-overhead", "max-autotune"] = "default"
+    """Of torch.compile: reduce-overhead replays CUDA graphs, and max-autotune also tries kernels
+    out before the first step. Which is fastest hangs on network, batch and GPU."""
 
     def __post_init__(self) -> None:
         if self.layout not in ("replicate", "shard"):
             raise ConfigError("parallel.layout", self.layout, "must be replicate or shard")
         if self.compile not in ("auto", "on", "off"):
             raise ConfigError("parallel.compile", self.compile, "must be auto, on or off")
+        if self.compile_mode not in ("default", "reduce-overhead", "max-autotune"):
+            raise ConfigError(
+                "parallel.compile-mode", self.compile_mode,
+                "must be default, reduce-overhead or max-autotune",
+            )  # fmt: skip
 
 
 def distribute(
@@ -82,8 +90,9 @@ def distribute(
     elif world > 1:
         ids = [device] if device.type == "cuda" else None
         wrapped = DistributedDataParallel(network, device_ids=ids, gradient_as_bucket_view=True)
+        wrapped.broadcast_buffers = False  # else the first worker's statistics replace all others'
     if config.compile == "on" or (config.compile == "auto" and device.type == "cuda"):
-        wrapped.compile()
+        wrapped.compile(mode=None if config.compile_mode == "default" else config.compile_mode)
     return wrapped
 
 
@@ -125,9 +134,31 @@ def restore(
     network: nn.Module, optimiser: torch.optim.Optimizer,
     weights: dict[str, Any], momentum: dict[str, Any],
 ) -> None:  # fmt: skip
-    """Put whole states into a network that may be sharded; every worker has to ask."""
+    """Put whole states into a network that may be sharded; every worker has to ask.
+
+    How an update is computed hangs on the layout, not on the state: what was saved from replicas
+    would ask for a fused update, which shards do not have.
+    """
+    own = [{key: group[key] for key in ("fused", "foreach")} for group in optimiser.param_groups]
     set_model_state_dict(network, weights, options=WHOLE)
     set_optimizer_state_dict(network, optimiser, momentum, options=WHOLE)
+    for group, kept in zip(optimiser.param_groups, own, strict=True):
+        group.update(kept)
+
+
+@contextmanager
+def statistics_stand_still(network: nn.Module) -> Iterator[None]:
+    """Batch norms inside normalise as in training, and take in nothing of it."""
+    norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
+    before = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+        norm.num_batches_tracked = None  # else each would be counted up
+    try:
+        yield
+    finally:
+        for norm, (momentum, tracked) in zip(norms, before, strict=True):
+            norm.momentum, norm.num_batches_tracked = momentum, tracked
 
 
 def recompute_blocks(network: nn.Module) -> None:
@@ -140,25 +171,12 @@ def recompute_blocks(network: nn.Module) -> None:
 def _recomputed(block: nn.Module, forward: Callable[..., Any], x: torch.Tensor) -> Any:
     if not torch.is_grad_enabled():
         return forward(x)
+    if torch.compiler.is_compiling():  # a graph writes statistics once, whatever it computes twice
+        return checkpoint(forward, x, use_reentrant=False)
     contexts = partial(_contexts, block)
     return checkpoint(forward, x, use_reentrant=False, context_fn=contexts)
 
 
 def _contexts(block: nn.Module) -> tuple[AbstractContextManager[object], Any]:
     """What the first pass of a block runs in, and what its repetition runs in."""
-    return nullcontext(), _statistics_stand_still(block)
-
-
-@contextmanager
-def _statistics_stand_still(block: nn.Module) -> Iterator[None]:
-    """Batch norms inside normalise as ever but do not count the batch a second time."""
-    norms = [m for m in block.modules() if isinstance(m, nn.BatchNorm2d)]
-    before = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
-    for norm in norms:
-        norm.momentum = 0.0
-        norm.num_batches_tracked = None  # else each would be counted up
-    try:
-        yield
-    finally:
-        for norm, (momentum, tracked) in zip(norms, before, strict=True):
-            norm.momentum, norm.num_batches_tracked = momentum, tracked
+    return nullcontext(), statistics_stand_still(block)

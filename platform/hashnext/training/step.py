@@ -13,7 +13,7 @@ from hashnext.models.preprocess import Preprocess
 from hashnext.training.augment import Mix, blend, colour_factors, draw_mix, jitter
 from hashnext.training.loss import Targets, loss, target_entropy
 from hashnext.training.optimiser import WeightAverage
-from hashnext.training.parallel import synchronised
+from hashnext.training.parallel import statistics_stand_still, synchronised
 from hashnext.training.prefetch import DeviceBatch
 
 
@@ -32,7 +32,7 @@ class Step:
     neither weights nor batch norms' statistics."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Stepper:
     """One network, its optimiser and where they are."""
 
@@ -47,6 +47,8 @@ class Stepper:
     """float (V,), how a post's labels share its target; None shares it evenly."""
     average: WeightAverage | None = None
     """Follows the weights, if wanted."""
+    settled: bool = False
+    """Whether this process has trained on a whole batch whose size every later share has, too."""
 
     def step(self, batch: DeviceBatch, total: int, learning_rate: float, images_seen: int) -> Step:
         """Take one step; every worker takes it, also one without samples.
@@ -65,7 +67,9 @@ class Stepper:
         self.optimiser.zero_grad(set_to_none=True)
         statistics = [buffer.clone() for buffer in self.model.buffers()]
         targets, mix = self._targets(batch), self._mix(batch, images_seen)
-        losses, labels = self._backward(batch, targets, mix, self.world / max(total, 1))
+        with torch.compiler.set_stance("eager_on_recompile" if self.settled else "default"):
+            losses, labels = self._backward(batch, targets, mix, self.world / max(total, 1))
+        self.settled |= self._is_ordinary(total)
         norm = self._gradient_norm()
         if math.isfinite(norm):
             self.optimiser.step()
@@ -99,6 +103,14 @@ class Stepper:
         with autocast(self.device) if self.config.bf16 else nullcontext():
             return self.model(self.preprocess.normalise(images))  # type: ignore[no-any-return]
 
+    def _is_ordinary(self, total: int) -> bool:
+        """Whether a whole batch was trained on, and shares of whole batches have one size.
+
+        What fits no graph after it is a short share, or one that lost samples. Compiling for it
+        would take a minute or more, in which the other workers wait, and may be taken for hung.
+        """
+        return total == self.config.batch and total % self.config.stream.streams == 0
+
     def _targets(self, batch: DeviceBatch) -> Targets:
         return Targets(batch.offsets, batch.labels, self.label_weights)
 
@@ -113,7 +125,16 @@ class Stepper:
         return rows.tensor_split(self.config.optimiser.accumulate)
 
     def _logits_of(self, images: Tensor, rows: Tensor) -> Tensor:
-        return self.logits(images[rows] if len(rows) else _blank(images))
+        """Logits of some rows; where there are none, of two black images, which leave no trace.
+
+        Two, because batch norm needs more than one value. Every worker has to take part in what
+        shards exchange.
+        """
+        if len(rows):
+            return self.logits(images[rows])
+        still = statistics_stand_still(self.model)
+        with still, torch.compiler.set_stance("force_eager"):  # else compiled for standing still
+            return self.logits(images.new_zeros((2, *images.shape[1:])))
 
     def _backward(
         self, batch: DeviceBatch, targets: Targets, mix: Mix | None, weight: float
@@ -122,6 +143,8 @@ class Stepper:
 
         Every worker makes as many forward passes as the others, whatever its share.
         """
+        if self.device.type == "cuda":  # CUDA graphs may overwrite what the step before left
+            torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
         images = self._augmented(batch)
         images = images if mix is None else blend(images, mix)
         parts, losses = self._pieces(batch), []
@@ -173,8 +196,3 @@ class Stepper:
         if factors is None:
             return images
         return jitter(images, torch.from_numpy(factors).to(self.device))
-
-
-def _blank(images: Tensor) -> Tensor:
-    """Two black images, because batch norm needs more than one value; they weigh nothing."""
-    return images.new_zeros((2, *images.shape[1:]))
