@@ -106,13 +106,12 @@ def attempt(side: str, case: Case, mode: str, device: torch.device, seconds: flo
 def step_of(side: str, case: Case, mode: str, device: torch.device) -> Step:
     """A step of one side; cuDNN may try its algorithms out for timm, whose own script says so, and
     for us as far as training says so."""
-    chosen = None if mode == "default" else mode
     torch.backends.cudnn.benchmark = side == "timm"
     if side == "ours":
-        return ours(case, device, chosen)
+        return ours(case, device, mode)
     network = timm_network(case)
     assert network is not None
-    return bare(network, case, device, one_label, chosen)
+    return bare(network, case, device, one_label, mode)
 
 
 def speed_of(make: Callable[[], Step], case: Case, device: torch.device, seconds: float) -> float:

@@ -68,41 +68,37 @@ def timm_network(case: Case) -> nn.Module | None:
     return network
 
 
-def ours(case: Case, device: torch.device, mode: str | None = None) -> Step:
-    """A step as training takes it; on a GPU compiled in a mode of `torch.compile`."""
+def ours(case: Case, device: torch.device, mode: Any = "default") -> Step:
+    """A step as training takes it; on a GPU compiled in a mode of `ParallelConfig`."""
     config = case.config(device.type == "cuda")
     network = build(config.model, case.labels)
-    model = distribute(network, ParallelConfig(compile="off"), 1, device)
-    compile_on_gpu(model, device, mode)
+    model = distribute(network, ParallelConfig(compile_mode=mode), 1, device)
     optimiser = make_optimiser(network, config.optimiser)
     stepper = Stepper(model, optimiser, Preprocess(size=case.size), device, config)
     batch = images(case, device)
-
-    def step() -> object:
-        begin(device)
-        return stepper.step(batch, case.batch, 0.01, 0)
-
-    return step
+    return lambda: stepper.step(batch, case.batch, 0.01, 0)
 
 
 def bare(
     network: nn.Module, case: Case, device: torch.device,
-    loss: Callable[[Tensor, DeviceBatch], Tensor], mode: str | None = None,
+    loss: Callable[[Tensor, DeviceBatch], Tensor], mode: str = "default",
 ) -> Step:  # fmt: skip
     """The least that a step has to do; on a GPU with bfloat16 and nothing that waits for it."""
     network = network.train().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    compile_on_gpu(network, device, mode)
+    on_gpu = device.type == "cuda"
+    if on_gpu:
+        network.compile(mode=None if mode == "default" else mode)
     optimiser = torch.optim.SGD(
         network.parameters(), lr=0.01, momentum=0.9, weight_decay=1e-4, nesterov=True, fused=True
     )
     preprocess, batch = Preprocess(size=case.size), images(case, device)
-    bf16 = device.type == "cuda"
 
     def step() -> Tensor:
-        begin(device)
+        if on_gpu:  # recorded CUDA graphs are told that the step before is done with
+            torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
         pixels = torch.where(batch.flips[:, None, None, None], batch.images.flip(2), batch.images)
         optimiser.zero_grad(set_to_none=True)
-        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+        with torch.autocast(device.type, torch.bfloat16, enabled=on_gpu):
             logits = network(preprocess.normalise(pixels))
         found = loss(logits, batch)
         found.backward()  # type: ignore[no-untyped-call]
@@ -110,19 +106,6 @@ def bare(
         return found.detach()
 
     return step
-
-
-def compile_on_gpu(network: nn.Module, device: torch.device, mode: str | None) -> None:
-    """Compile in place, where there is a GPU; in the default mode as training does."""
-    if device.type == "cuda":
-        options: dict[str, Any] = {"mode": mode} if mode else {}
-        network.compile(**options)
-
-
-def begin(device: torch.device) -> None:
-    """Tell recorded CUDA graphs that the tensors of the step before are done with."""
-    if device.type == "cuda":
-        torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
 
 
 def multi_label(logits: Tensor, batch: DeviceBatch) -> Tensor:

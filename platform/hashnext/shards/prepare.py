@@ -62,8 +62,8 @@ def prepare(
 
     Raises:
         DataError: the source breaks or changes while it is read, or too many posts are bad;
-            finished parts are kept, and there is no manifest. Or an image
-            of a reference cannot be decoded.
+            finished parts are kept, and there is no manifest. Or an image of a reference cannot be
+            decoded, before anything is prepared.
     """
     seen = identities(references, config.limits, config.size)  # first: it may refuse them
     parts = group_units(source.units, PART_ROWS)

@@ -11,9 +11,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from hashnext.models.resnext import ResNeXtConfig, build
 
 PEAK_BF16 = {
-    "B200": 2250e12, "H200": 989e12, "H100 PCIe": 756e12, "H100 NVL": 835e12, "H100": 989e12,
-    "A100": 312e12, "L40S": 362e12, "L40": 181e12, "L4": 121e12, "A10G": 70e12, "V100": 125e12,
-    "T4": 65e12,
+    "GB200": 2500e12, "B200": 2250e12, "H200": 989e12, "H100 PCIe": 756e12, "H100 NVL": 835e12,
+    "H100": 989e12, "A100": 312e12, "L40S": 362e12, "L40": 181e12, "L4": 121e12, "A10G": 70e12,
+    "V100": 125e12, "T4": 65e12,
 }  # fmt: skip
 """Dense multiply-adds a second, counted as two operations, in bfloat16 (float16 for V100 and T4),
 by words of the GPU's name, the first that fit: NVIDIA's data sheets."""
